@@ -1,0 +1,1 @@
+"""Train classifiers on annotation distributions."""

@@ -1,0 +1,68 @@
+"""The command line: a thin dispatcher, so that help and mistakes answer before anything heavy is imported."""
+
+import importlib
+import sys
+from typing import NoReturn
+
+from soft_labels.errors import SoftLabelsError
+
+COMMANDS = {
+    "fit": ("cli", "run_lightning", "train one head (Lightning CLI)"),
+    "validate": ("cli", "run_lightning", "metrics of a checkpoint on the validation split"),
+    "test": ("cli", "run_lightning", "metrics of a checkpoint on the test split"),
+    "predict": ("cli", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
+    "compare": ("compare", "run_compare", "train soft and hard heads on the same split and print both"),
+    "embed": ("cli", "run_embed", "encode a data set's inputs once and keep the embeddings"),
+    "data": ("data_commands", "run_data", "stats: describe annotations; fetch: download a data set"),
+}
+
+
+def usage() -> str:
+    """The help page."""
+    rows = "\n".join(f"  {name:<10}{text}" for name, (_, _, text) in COMMANDS.items())
+    return f"""usage: soft-labels COMMAND [options]
+
+Train classifiers on what annotators really said: a distribution, not one label.
+
+commands:
+{rows}
+
+Every command lists its options with --help, and prints its whole configuration with --print_config
+where it takes --config. Start here:
+
+  soft-labels compare --config configs/quickstart.yaml
+  tensorboard --logdir lightning_logs
+"""
+
+
+def main() -> NoReturn:
+    """Run a command; a mistake that a person can mend is one line on stderr and exit code 2."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        print(usage())  # noqa: T201
+        sys.exit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("soft-labels"))  # noqa: T201
+        sys.exit(0)
+    if arguments[0] not in COMMANDS:
+        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}"))
+    module, function, _ = COMMANDS[arguments[0]]
+    try:
+        getattr(importlib.import_module(f"soft_labels.{module}"), function)(arguments)
+    except SoftLabelsError as error:
+        sys.exit(_fail(str(error)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _fail(message: str) -> int:
+    """Say what went wrong."""
+    sys.stderr.write(f"soft-labels: error: {message}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The one record that every data set is read into."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soft_labels.errors import DataError
+
+Modality = Literal["text", "text_pair", "image"]
+ImageInput = Path | NDArray[np.uint8]
+Input = str | tuple[str, str] | ImageInput
+
+
+@dataclass(frozen=True)
+class AnnotatedData:
+    """Items, what was shown to the annotators, and how many of them chose each class.
+
+    Args:
+        name: The data set's name; it appears in every result, log and error.
+        uids: ``[N]`` the items' ids in their source, unique; every join is by uid, never by position.
+        inputs: ``[N]`` a text, a pair of texts, or an image (a path, or ``uint8`` ``[H, W, 3]``).
+        label_counts: ``[N, C]`` float64, annotations that chose each class; finite, not negative, no empty row.
+        class_names: ``[C]`` in the order of the columns.
+        modality: What every entry of ``inputs`` is.
+        ordinal: Whether the classes are ordered, as ratings are.
+        groups: ``[N]`` items of one group never straddle splits when grouping is on; ``None`` where there are none.
+        true_dist: ``[N, C]`` the distribution that generated the annotations, known for simulated data only.
+
+    Raises:
+        DataError: A length, a shape, a count or a uid is not as said above.
+    """
+
+    name: str
+    uids: tuple[str, ...]
+    inputs: Sequence[Input]
+    label_counts: Tensor
+    class_names: tuple[str, ...]
+    modality: Modality
+    ordinal: bool = False
+    groups: tuple[str, ...] | None = None
+    true_dist: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Check everything that later stages rely on."""
+        wanted = (len(self.uids), len(self.class_names))
+        if wanted[0] == 0:
+            raise DataError(f"{self.name}: no items; check that the file holds rows")
+        if tuple(self.label_counts.shape) != wanted:
+            raise DataError(
+                f"{self.name}: wanted label counts of shape {wanted} (items, classes), "
+                f"got {tuple(self.label_counts.shape)}; give one column a class"
+            )
+        if len(self.inputs) != wanted[0]:
+            raise DataError(f"{self.name}: {wanted[0]} uids but {len(self.inputs)} inputs")
+        self._check_uids()
+        self._check_counts()
+
+    def _check_uids(self) -> None:
+        """Every uid names one item."""
+        if len(set(self.uids)) < len(self.uids):
+            seen: set[str] = set()
+            twice = next(uid for uid in self.uids if uid in seen or seen.add(uid))  # type: ignore[func-returns-value]
+            raise DataError(f"{self.name}: uid {twice!r} occurs more than once; uids must be unique")
+
+    def _check_counts(self) -> None:
+        """Counts are finite and not negative, and each item has at least one annotation."""
+        counts = self.label_counts
+        rules = (
+            (~torch.isfinite(counts).all(1), "a count that is not a finite number", "correct the row"),
+            ((counts < 0).any(1), "a negative count", "counts say how many annotators chose a class: correct the row"),
+            (counts.sum(1) == 0, "no annotation at all", "remove the item or give it annotations"),
+        )
+        for bad, what, cure in rules:
+            if bad.any():
+                row = int(bad.nonzero()[0])
+                raise DataError(f"{self.name}: item {self.uids[row]!r} has {what}: {counts[row].tolist()}; {cure}")
+
+    def __len__(self) -> int:
+        """Number of items, N."""
+        return len(self.uids)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, C."""
+        return len(self.class_names)
+
+    def take(self, rows: Sequence[int]) -> "AnnotatedData":
+        """The items at ``rows``, in that order."""
+        index = torch.as_tensor(rows, dtype=torch.long)
+        return replace(
+            self,
+            uids=tuple(self.uids[row] for row in rows),
+            inputs=[self.inputs[row] for row in rows],
+            label_counts=self.label_counts[index],
+            groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
+            true_dist=None if self.true_dist is None else self.true_dist[index],
+        )
+
+    def sorted_by_uid(self) -> "AnnotatedData":
+        """The same items ordered by uid, so that nothing downstream depends on the order of a file's rows."""
+        return self.take(sorted(range(len(self)), key=self.uids.__getitem__))

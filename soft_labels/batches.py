@@ -1,0 +1,131 @@
+"""Mini-batches as slices of tensors: no per-item collation, the same batches on one process or many."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soft_labels.embeddings.features import Features
+
+_BLOCK_ROWS = 2_048
+
+
+class Batch(NamedTuple):
+    """One process's share of a mini-batch.
+
+    ``features`` float32 ``[B, F]``, ``label_dist`` float32 ``[B, C]``, ``majority_label`` int64 ``[B]``, ``rows``
+    int64 ``[B]`` (positions in the data set), ``global_size`` the mini-batch's size over all processes, ``true_dist``
+    float32 ``[B, C]`` where the generating distribution is known.
+    """
+
+    features: Tensor
+    label_dist: Tensor
+    majority_label: Tensor
+    rows: Tensor
+    global_size: int
+    true_dist: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        return self._replace(
+            features=self.features.to(device),
+            label_dist=self.label_dist.to(device),
+            majority_label=self.majority_label.to(device),
+            rows=self.rows.to(device),
+            true_dist=None if self.true_dist is None else self.true_dist.to(device),
+        )
+
+
+class Targets(NamedTuple):
+    """Per-item targets of the whole data set: ``label_dist``, ``majority_label``, and ``true_dist`` where known."""
+
+    label_dist: Tensor
+    majority_label: Tensor
+    true_dist: Tensor | None
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One generator seed for each pair of seed and epoch, so that neighbouring seeds share no epoch's draw."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class BatchLoader:
+    """Iterates mini-batches of a split; with several processes each takes every n-th row of each mini-batch.
+
+    A mini-batch is the same set of rows on any number of processes, and nothing is padded or repeated.
+
+    Args:
+        features: The data set's features.
+        targets: The data set's targets.
+        rows: int64 ``[n]`` positions of the split's items.
+        batch_size: Items a mini-batch over all processes.
+        seed: Seed of the shuffle; ``None`` for evaluation in order.
+        rank: This process's number.
+        world_size: How many processes there are.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        targets: Targets,
+        rows: Tensor,
+        batch_size: int,
+        seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._features = features
+        self._targets = targets
+        self._batch_size = batch_size
+        self._rank = rank
+        self._world_size = world_size
+        self._batches_a_block = max(1, _BLOCK_ROWS // batch_size)
+        self._rows = rows
+        self._seed = seed
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        """Mini-batches a pass."""
+        return len(self._starts())
+
+    def __iter__(self) -> Iterator[Batch]:
+        """One pass; rows are gathered a block of mini-batches at a time, a mini-batch is a slice of the block."""
+        order = self._order()
+        starts = self._starts()
+        batches = [order[start:end] for start, end in zip(starts, [*starts[1:], len(order)], strict=True)]
+        for first in range(0, len(batches), self._batches_a_block):
+            yield from self._block(batches[first : first + self._batches_a_block])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next pass uses."""
+        self._epoch = epoch
+
+    def _order(self) -> Tensor:
+        """The rows in this epoch's order, a pure function of seed and epoch, int64 ``[n]``."""
+        if self._seed is None:
+            return self._rows
+        generator = torch.Generator().manual_seed(epoch_seed(self._seed, self._epoch))
+        return self._rows[torch.randperm(len(self._rows), generator=generator)]
+
+    def _starts(self) -> range:
+        """Where mini-batches begin; a last one too small to give every process a row joins the one before it."""
+        rows = len(self._rows)
+        leftover = rows % self._batch_size
+        merged = 0 < leftover < self._world_size and rows > self._batch_size
+        return range(0, rows - leftover if merged else rows, self._batch_size)
+
+    def _block(self, batches: list[Tensor]) -> Iterator[Batch]:
+        """This process's share of some mini-batches."""
+        mine = [rows[self._rank :: self._world_size] for rows in batches]
+        rows = torch.cat(mine)
+        features, (dist, label, true) = self._features[rows], self._targets
+        dist, label, true = dist[rows], label[rows], None if true is None else true[rows]
+        start = 0
+        for whole, share in zip(batches, mine, strict=True):
+            part = slice(start, start + len(share))
+            yield Batch(
+                features[part], dist[part], label[part], share, len(whole), None if true is None else true[part]
+            )
+            start = part.stop

@@ -1,0 +1,169 @@
+"""What a run leaves behind: its split, its figures and final metrics in TensorBoard, its predictions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.distributions import entropy
+from soft_labels.figures import entropy_scatter, items_figure
+from soft_labels.files import write_text, written_whole
+from soft_labels.module import SoftLabelModule
+from soft_labels.splits import SPLIT_NAMES, SplitName
+
+
+def _datamodule(trainer: Trainer) -> AnnotationDataModule:
+    """The data module in use."""
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(datamodule, AnnotationDataModule):
+        raise TypeError(f"wanted an AnnotationDataModule, got {type(datamodule).__name__}")
+    return datamodule
+
+
+class RunFiles(Callback):
+    """Writes ``split.json`` when training starts and ``val_metrics.json`` or ``test_metrics.json`` after evaluation."""
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the uids of each part."""
+        if trainer.log_dir is not None:
+            datamodule = _datamodule(trainer)
+            datamodule.split.save(Path(trainer.log_dir) / "split.json", datamodule.split_settings())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics of ``validate``."""
+        if trainer.state.fn == "validate":
+            self._write_metrics(trainer, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics of ``test``."""
+        self._write_metrics(trainer, "test")
+
+    @rank_zero_only
+    def _write_metrics(self, trainer: Trainer, split: SplitName) -> None:
+        """Every metric of a split with what it depends on."""
+        if trainer.log_dir is None:
+            return
+        metrics = {key: value.item() for key, value in trainer.callback_metrics.items() if key.startswith(split)}
+        record = {"metrics": metrics, "data": _datamodule(trainer).identity()}
+        write_text(Path(trainer.log_dir) / f"{split}_metrics.json", json.dumps(record, indent=1) + "\n")
+
+
+class TensorBoardReport(Callback):
+    """Charts that lay train, validation and test side by side; at the end the best epoch's metrics and two figures."""
+
+    def __init__(self) -> None:
+        self._best: dict[str, float] = {}
+
+    @staticmethod
+    def _logger(trainer: Trainer) -> TensorBoardLogger | None:
+        """The run's TensorBoard logger, if it has one."""
+        return next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """One chart a quantity, with a curve a split."""
+        logger = self._logger(trainer)
+        if logger is not None:
+            charts = {
+                quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]]
+                for quantity in ("loss", "accuracy", "kl", "entropy_corr")
+            }
+            logger.experiment.add_custom_scalars({"train, validation, test": charts})
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the metrics of the epoch with the lowest validation loss."""
+        now = {key: value.item() for key, value in trainer.callback_metrics.items()}
+        if trainer.state.fn == "fit" and now["val/loss"] < self._best.get("val/loss", float("inf")):
+            self._best = {"epoch": float(trainer.current_epoch), **now}
+
+    @rank_zero_only
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the best epoch's metrics to the HParams tab, and the figures of its weights."""
+        logger = self._logger(trainer)
+        if logger is None or not self._best or not isinstance(pl_module, SoftLabelModule):
+            return
+        datamodule = _datamodule(trainer)
+        params = {**pl_module.hparams, **datamodule.hparams}
+        metrics = {f"best/{key}": value for key, value in self._best.items() if key.startswith(("val", "test", "ep"))}
+        logger.log_hyperparams(params, metrics)
+        split: SplitName = "test" if datamodule.monitor_test else "val"
+        for tag, figure in best_figures(trainer, pl_module, datamodule, split).items():
+            logger.experiment.add_figure(tag, figure, global_step=int(self._best["epoch"]))
+        logger.experiment.flush()
+
+
+def best_figures(
+    trainer: Trainer, module: SoftLabelModule, datamodule: AnnotationDataModule, split: SplitName
+) -> dict[str, Any]:
+    """Figures of a split under the best checkpoint's weights, by TensorBoard tag."""
+    rows = datamodule.rows(split)
+    label_dist = datamodule.targets.label_dist[rows]
+    pred_dist = _best_predictions(trainer, module, datamodule, rows)
+    uids = [datamodule.data.uids[row] for row in rows]
+    return {
+        f"{split}/items": items_figure(label_dist, pred_dist, datamodule.data.class_names, uids),
+        f"{split}/entropy": entropy_scatter(entropy(label_dist), entropy(pred_dist)),
+    }
+
+
+@torch.inference_mode()
+def _best_predictions(
+    trainer: Trainer, module: SoftLabelModule, datamodule: AnnotationDataModule, rows: Tensor
+) -> Tensor:
+    """Predicted distributions of some rows under the best checkpoint, ``[n, C]``, on this process alone."""
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"] if best else module.state_dict()
+    head = type(module.head)(
+        *(module.hparams[key] for key in ("embedding_dim", "num_classes", "hidden_width", "dropout", "seed"))
+    )
+    head.load_state_dict({key.removeprefix("head."): value.cpu() for key, value in state.items()})
+    blocks = datamodule.features.batches(rows.numpy())
+    return torch.cat([head(block).softmax(dim=-1) for block in blocks])
+
+
+class PredictionFile(BasePredictionWriter):
+    """Writes ``predictions.csv``: uid, split, probability of each class, entropy in nats; one file a process."""
+
+    def __init__(self) -> None:
+        super().__init__(write_interval="epoch")
+
+    def write_on_epoch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        predictions: Sequence[Any],
+        batch_indices: Sequence[Any],
+    ) -> None:
+        """Write this process's predictions."""
+        import polars as pl
+
+        datamodule = _datamodule(trainer)
+        rows = torch.cat([prediction["rows"] for prediction in predictions]).tolist()
+        pred_dist = torch.cat([prediction["pred_dist"] for prediction in predictions]).cpu()
+        split_of = datamodule.split_of()
+        uids = [datamodule.data.uids[row] for row in rows]
+        frame = pl.DataFrame(
+            {
+                "uid": uids,
+                "split": [split_of[uid] for uid in uids],
+                **{
+                    f"p_{name}": pred_dist[:, column].numpy() for column, name in enumerate(datamodule.data.class_names)
+                },
+                "entropy_nats": entropy(pred_dist).numpy().astype(np.float64),
+            }
+        )
+        name = "predictions.csv" if trainer.world_size == 1 else f"predictions-{trainer.global_rank}.csv"
+        path = Path(trainer.log_dir or ".") / name
+        with written_whole(path) as partial:
+            frame.write_csv(partial)
+        print(f"{len(uids):,} predicted distributions in {path}")  # noqa: T201

@@ -1,0 +1,157 @@
+"""Soft against hard: two heads that differ in their target alone, over a few seeds, side by side."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soft_labels.cli import SoftLabelCLI, show_progress
+from soft_labels.distributions import has_tie
+from soft_labels.errors import ConfigError
+from soft_labels.objectives import Target
+
+TARGETS: tuple[Target, ...] = get_args(Target)
+HIGHER_IS_BETTER = ("accuracy", "entropy_corr")
+LABELS = {
+    "accuracy": "accuracy against the majority",
+    "kl": "KL(annotators || model), nats",
+    "entropy_corr": "entropy correlation",
+    "js": "Jensen-Shannon divergence, nats",
+    "tv": "total variation",
+    "soft_ce": "soft cross-entropy, nats",
+    "brier": "Brier score",
+    "entropy_error": "entropy error, nats",
+    "wasserstein": "Wasserstein distance, classes",
+    "rps": "ranked probability score",
+    "kl_to_true": "KL(generating distribution || model), nats",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Test metrics of both targets over seeds.
+
+    Args:
+        dataset: The data set's name.
+        notes: What the numbers depend on, a line each.
+        metrics: By target, by metric name: one value a seed, ``[S]``.
+        folder: Where the runs lie.
+    """
+
+    dataset: str
+    notes: tuple[str, ...]
+    metrics: dict[Target, dict[str, NDArray[np.float64]]]
+    folder: Path
+
+
+def compare(arguments: list[str], seeds: int) -> Comparison:
+    """Train and test each target with seeds 0 to S-1 on the same split, through the ordinary ``fit`` and ``test``.
+
+    Args:
+        arguments: Options of ``fit``, such as ``--config``; target and seed are set here.
+        seeds: How many seeds, S.
+
+    Raises:
+        ConfigError: Fewer than one seed.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, got {seeds}")
+    from rich.console import Console
+    from rich.progress import track
+
+    found: dict[Target, list[dict[str, float]]] = {target: [] for target in TARGETS}
+    runs = [(seed, target) for seed in range(seeds) for target in TARGETS]
+    console = Console(stderr=True)
+    for seed, target in track(runs, "training heads", console=console, disable=not console.is_terminal):
+        cli, metrics = _fit_and_test(arguments, seed, target)
+        found[target].append(metrics)
+    return Comparison(
+        cli.datamodule.dataset,
+        _notes(cli, seeds),
+        {target: {name: np.array([row[name] for row in rows]) for name in rows[0]} for target, rows in found.items()},
+        Path(cli.trainer.log_dir or ".").parent,
+    )
+
+
+def _fit_and_test(arguments: list[str], seed: int, target: Target) -> tuple[SoftLabelCLI, dict[str, float]]:
+    """One ordinary run, tested at its best epoch."""
+    quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    cli = SoftLabelCLI([*quiet, *arguments, f"--model.target={target}", f"--seed_everything={seed}"], run=False)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", '`.test\\(ckpt_path="best"\\)`')
+        metrics = cli.trainer.test(cli.model, ckpt_path="best", datamodule=cli.datamodule, verbose=False)[0]
+    return cli, {key.removeprefix("test/"): value for key, value in metrics.items()}
+
+
+def _notes(cli: SoftLabelCLI, seeds: int) -> tuple[str, ...]:
+    """What a reader must know to judge the numbers."""
+    datamodule, hparams = cli.datamodule, cli.model.hparams
+    sizes = " / ".join(f"{len(datamodule.rows(part)):,}" for part in ("train", "val", "test"))
+    settings = ("hidden_width", "dropout", "lr", "weight_decay", "scheduler", "standardize")
+    return (
+        f"{len(datamodule.data):,} items, train / val / test {sizes}, split seed {datamodule.split_seed}",
+        f"majority class: ties to the {datamodule.tie}, {int(has_tie(datamodule.data.label_counts).sum()):,} items",
+        f"encoder {type(datamodule.encoder).__name__}, {datamodule.embedding_dim} features",
+        f"head {', '.join(f'{key} {hparams[key]}' for key in settings)}, batch {datamodule.batch_size}",
+        f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s)",
+    )
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Sample standard deviation; 0 for one value."""
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the table, what it rests on, and what to open next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{comparison.dataset}: test split", title_justify="left")
+    table.add_column("metric")
+    for target in ("hard", "soft", "soft - hard"):
+        table.add_column(target, justify="right")
+    soft, hard = comparison.metrics["soft"], comparison.metrics["hard"]
+    for name, label in LABELS.items():
+        if name in soft:
+            arrow = "↑" if name in HIGHER_IS_BETTER else "↓"
+            table.add_row(f"{label} {arrow}", *(_cell(values) for values in (hard[name], soft[name])),
+                          _cell(soft[name] - hard[name], signed=True))  # fmt: skip
+    console = Console(width=None)
+    console.print(table)
+    for line in comparison.notes:
+        console.print(line, highlight=False)
+    console.print(
+        f"Next: tensorboard --logdir {comparison.folder.parent}  "
+        f"(curves and figures of these runs, under {comparison.folder})",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _cell(values: NDArray[np.float64], signed: bool = False) -> str:
+    """Mean and spread."""
+    return f"{values.mean():{'+' if signed else ''}.3f} ± {_spread(values):.3f}"
+
+
+def run_compare(arguments: list[str]) -> None:
+    """``soft-labels compare``."""
+    show_progress()
+    seeds, rest = _take_seeds(arguments[1:])
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    print_comparison(compare(rest, seeds))
+
+
+def _take_seeds(arguments: list[str]) -> tuple[int, list[str]]:
+    """Split ``--seeds N`` off the options of ``fit``."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="soft-labels compare", add_help=False, allow_abbrev=False)
+    parser.add_argument("--seeds", type=int, default=5)
+    known, rest = parser.parse_known_args(arguments)
+    return cast("int", known.seeds), rest

@@ -1,0 +1,409 @@
+"""Lightning data modules: annotations, splits and stored embeddings become batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+
+from soft_labels.annotations.base import AnnotatedData
+from soft_labels.annotations.chaosnli import read_chaosnli
+from soft_labels.annotations.cifar10h import read_cifar10h
+from soft_labels.annotations.digits import make_blended_digits
+from soft_labels.annotations.popquorn import read_popquorn
+from soft_labels.annotations.table import read_table
+from soft_labels.batches import Batch, BatchLoader, Targets
+from soft_labels.distributions import TiePolicy, label_distribution, majority_label
+from soft_labels.embeddings import (
+    EmbeddingStore,
+    Features,
+    PairFeatures,
+    StageReport,
+    content_keys,
+    encode_missing,
+    encoder_inputs,
+    open_features,
+)
+from soft_labels.embeddings.store import Keys
+from soft_labels.encoders.base import Encoder
+from soft_labels.errors import ConfigError, DataError
+from soft_labels.splits import SPLIT_NAMES, Split, SplitName, draw_split
+
+_MEBIBYTE = 2**20
+
+
+class AnnotationDataModule(LightningDataModule, ABC):
+    """Annotations of one data set with the frozen features of its items.
+
+    Everything is ordered by uid, so nothing depends on the order of rows in a file. Embeddings that are not stored yet
+    are encoded by ``prepare_data``; a run that finds them all never loads the encoder's library.
+
+    Args:
+        encoder: The frozen encoder.
+        store: Folder that keeps embeddings, shared by all data sets and runs.
+        batch_size: Items a training step, over all processes together.
+        eval_batch_size: Items a step of evaluation.
+        split_ratios: Shares of train, val and test.
+        split_seed: Seed of the split; the same seed gives the same split to both targets.
+        group_split: Keep items of one group (in ChaosNLI: one premise) in the same part.
+        tie: Which class wins a tied majority.
+        pair_features: How two texts become one row of features.
+        pair_separator: What joins the two texts where ``pair_features`` is ``one_text``.
+        monitor_test: Take the test split's metrics after each training epoch; nothing ever chooses by them.
+        memory_limit_mb: Features larger than this many MiB stay memory-mapped on disk.
+        order_seed: Seed of the training order (linked from ``seed_everything`` by the command line).
+
+    Raises:
+        ConfigError: The encoder does not read what the data set holds.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        store: Path = Path("embeddings"),
+        batch_size: int = 16,
+        eval_batch_size: int = 4096,
+        split_ratios: tuple[float, float, float] = (0.7, 0.15, 0.15),
+        split_seed: int = 0,
+        group_split: bool = False,
+        tie: TiePolicy = "lowest",
+        pair_features: PairFeatures = "u_v_absdiff_product",
+        pair_separator: str = "\n",
+        monitor_test: bool = True,
+        memory_limit_mb: int = 1024,
+        order_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or eval_batch_size < 1:
+            raise ConfigError(f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}")
+        self.encoder = encoder
+        self.store = EmbeddingStore(Path(store), encoder)
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.split_ratios = split_ratios
+        self.split_seed = split_seed
+        self.group_split = group_split
+        self.tie: TiePolicy = tie
+        self.pair_features: PairFeatures = pair_features
+        self.pair_separator = pair_separator
+        self.monitor_test = monitor_test
+        self.memory_limit_mb = memory_limit_mb
+        self.order_seed = order_seed
+        self.encoded: StageReport | None = None
+
+    @abstractmethod
+    def read(self) -> AnnotatedData:
+        """Read the annotations from where they lie."""
+
+    @cached_property
+    def data(self) -> AnnotatedData:
+        """The annotations, ordered by uid."""
+        data = self.read().sorted_by_uid()
+        kind = "image" if data.modality == "image" else "text"
+        if self.encoder.modality != kind:
+            raise ConfigError(
+                f"{data.name} holds {kind} but {type(self.encoder).__name__} reads {self.encoder.modality}; "
+                "choose another data.encoder"
+            )
+        return data
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.data.name
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, C."""
+        return self.data.num_classes
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether the classes are ordered."""
+        return self.data.ordinal
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the features, D; encodes what is missing, since only the embeddings know it."""
+        return self.features.dim
+
+    @cached_property
+    def split(self) -> Split:
+        """The uids of each part."""
+        return draw_split(
+            self.data.uids,
+            self.targets.majority_label.numpy(),
+            ratios=self.split_ratios,
+            seed=self.split_seed,
+            groups=self._groups(),
+        )
+
+    def _groups(self) -> Sequence[str] | None:
+        """The groups that splits must keep together, if any."""
+        if not self.group_split:
+            return None
+        if self.data.groups is None:
+            raise DataError(f"{self.dataset} has no groups; set data.group_split to false or name a group column")
+        return self.data.groups
+
+    def split_settings(self) -> dict[str, object]:
+        """All that decides the split."""
+        return {
+            "ratios": list(self.split_ratios),
+            "seed": self.split_seed,
+            "grouped": self.group_split,
+            "stratified_by": f"majority class, ties to {self.tie}",
+        }
+
+    @cached_property
+    def targets(self) -> Targets:
+        """Label distributions and majority classes of all items."""
+        counts = self.data.label_counts
+        true = self.data.true_dist
+        return Targets(
+            label_distribution(counts).float(),
+            majority_label(counts, self.tie),
+            None if true is None else true.float(),
+        )
+
+    @cached_property
+    def _columns(self) -> list[Keys]:
+        """Content keys of what the encoder is shown."""
+        return [content_keys(column) for column in self._inputs()]
+
+    def _inputs(self) -> list[Any]:
+        """What the encoder is shown, a list for each side."""
+        return list(encoder_inputs(self.data, self.pair_features, self.pair_separator))
+
+    def prepare_data(self) -> None:
+        """Encode what the store lacks."""
+        if self.encoded is None:
+            items = [item for column in self._inputs() for item in column]
+            self.encoded = encode_missing(items, np.concatenate(self._columns), self.encoder, self.store)
+
+    @cached_property
+    def features(self) -> Features:
+        """The features of all items, verified; in memory where they fit the limit."""
+        self.prepare_data()
+        features = open_features(self.store, self._columns, self.dataset)
+        if len(features) * features.dim * 4 <= self.memory_limit_mb * _MEBIBYTE:
+            features.load()
+        return features
+
+    def setup(self, stage: str) -> None:
+        """Make the hyperparameters known to the loggers."""
+        self.save_hyperparameters(
+            {
+                "dataset": self.dataset,
+                "encoder": type(self.encoder).__name__,
+                **{f"encoder_{key}": value for key, value in self.encoder.fingerprint().items()},
+                "batch_size": self.batch_size,
+                "split_seed": self.split_seed,
+                "group_split": self.group_split,
+                "tie": self.tie,
+                "pair_features": self.pair_features if self.data.modality == "text_pair" else "none",
+            }
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What a head trained on these data depends on; travels with its checkpoint as plain JSON values."""
+        return {
+            "dataset": self.dataset,
+            "class_names": list(self.data.class_names),
+            "encoder": {"kind": type(self.encoder).__name__, **self.encoder.fingerprint()},
+            "pair_features": self.pair_features,
+            "split": self.split_settings(),
+        }
+
+    def rows(self, part: SplitName) -> Tensor:
+        """Positions of a part's items in the data, int64 ``[n]``."""
+        position = {uid: row for row, uid in enumerate(self.data.uids)}
+        return torch.tensor([position[uid] for uid in getattr(self.split, part)])
+
+    def feature_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each feature over the training split, both ``[D]``; constant features get 1."""
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler()
+        for block in self.features.batches(self.rows("train").numpy()):
+            scaler.partial_fit(block.numpy())
+        return torch.from_numpy(scaler.mean_).float(), torch.from_numpy(scaler.scale_).float()
+
+    def _loader(self, rows: Tensor, batch_size: int, seed: int | None = None) -> BatchLoader:
+        """Batches of some rows; each process takes its share."""
+        trainer = self.trainer
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return BatchLoader(self.features, self.targets, rows, batch_size, seed, rank, world_size)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, or leave it where it is already."""
+        return batch if batch.features.device == device else batch.to(device)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled batches of the training split."""
+        return self._loader(self.rows("train"), self.batch_size, self.order_seed)
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """The validation split; while fitting, the monitored test split as well."""
+        parts: list[SplitName] = ["val"]
+        if self.monitor_test and self.trainer is not None and self.trainer.state.fn == "fit":
+            parts.append("test")
+        return [self._loader(self.rows(part), self.eval_batch_size) for part in parts]
+
+    def test_dataloader(self) -> BatchLoader:
+        """The test split."""
+        return self._loader(self.rows("test"), self.eval_batch_size)
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Every item."""
+        return self._loader(torch.arange(len(self.data)), self.eval_batch_size)
+
+    def split_of(self) -> dict[str, SplitName]:
+        """The part that each uid belongs to."""
+        return {uid: part for part in SPLIT_NAMES for uid in getattr(self.split, part)}
+
+
+class ChaosNLIDataModule(AnnotationDataModule):
+    """ChaosNLI (Nie et al. 2020): premise and hypothesis pairs, 100 annotations each, three classes.
+
+    Args:
+        root: Folder that holds ``chaosnli/``.
+        subsets: Which of the two sources to read; the paper's set is both.
+        kwargs: See :class:`AnnotationDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: Path = Path("data"),
+        subsets: tuple[Literal["snli", "mnli_m"], ...] = ("snli", "mnli_m"),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.root = Path(root)
+        self.subsets = subsets
+
+    def read(self) -> AnnotatedData:
+        """Read the official JSONL files."""
+        return read_chaosnli(self.root, self.subsets)
+
+
+class PopquornDataModule(AnnotationDataModule):
+    """POPQUORN politeness (Pei and Jurgens 2023): e-mails rated from 1 to 5 by 3 to 8 annotators.
+
+    Args:
+        root: Folder that holds ``popquorn/``.
+        kwargs: See :class:`AnnotationDataModule`.
+    """
+
+    def __init__(self, root: Path = Path("data"), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = Path(root)
+
+    def read(self) -> AnnotatedData:
+        """Read the official table of ratings."""
+        return read_popquorn(self.root)
+
+
+class Cifar10HDataModule(AnnotationDataModule):
+    """CIFAR-10H (Peterson et al. 2019): CIFAR-10 test images, about 50 annotations each, ten classes.
+
+    Args:
+        root: Folder that holds ``cifar10h/``.
+        hard: Keep the paper's CIFAR-10H-Hard, 1,103 images over the range of entropies; otherwise all 10,000.
+        subset_seed: Seed of the draw of the hard subset.
+        kwargs: See :class:`AnnotationDataModule`.
+    """
+
+    def __init__(self, root: Path = Path("data"), hard: bool = True, subset_seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = Path(root)
+        self.hard = hard
+        self.subset_seed = subset_seed
+
+    def read(self) -> AnnotatedData:
+        """Read the official counts and find the images."""
+        return read_cifar10h(self.root, hard=self.hard, seed=self.subset_seed)
+
+
+class BlendedDigitsDataModule(AnnotationDataModule):
+    """The embedded data set: blended handwritten digits with annotators simulated from a known distribution.
+
+    Args:
+        items: How many images to make.
+        data_seed: Seed of the blends and of the annotators.
+        group_split: Keep every handwritten digit within one part.
+        kwargs: See :class:`AnnotationDataModule`.
+    """
+
+    def __init__(self, items: int = 3000, data_seed: int = 0, group_split: bool = True, **kwargs: Any) -> None:
+        super().__init__(group_split=group_split, **kwargs)
+        self.items = items
+        self.data_seed = data_seed
+
+    def read(self) -> AnnotatedData:
+        """Make the images and their annotations."""
+        return make_blended_digits(self.items, self.data_seed)
+
+
+class TableDataModule(AnnotationDataModule):
+    """Your own annotations: a CSV, JSONL or Parquet table.
+
+    Args:
+        path: The table.
+        form: ``long`` has one annotation a row; ``counts`` has one item a row and a column of counts for each class.
+        uid_column: Column of the item's id.
+        text_column: Column of the text, or of the first text of a pair.
+        second_text_column: Column of the second text of a pair.
+        image_column: Column of image paths, relative to the table's folder.
+        annotator_column: Long form: column of the annotator's id, used to refuse a second annotation of one item.
+        label_column: Long form: column of the chosen class.
+        count_columns: Counts form: the columns of counts, in the order of the classes.
+        class_names: Names and order of the classes; by default the labels found, sorted, or the count columns.
+        ordinal: Whether the classes are ordered, as ratings are.
+        group_column: Column of groups that a split may keep together.
+        dataset_name: Name of the data set in logs and results; by default the file's name.
+        kwargs: See :class:`AnnotationDataModule`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        form: Literal["long", "counts"] = "long",
+        uid_column: str = "item",
+        text_column: str | None = None,
+        second_text_column: str | None = None,
+        image_column: str | None = None,
+        annotator_column: str | None = None,
+        label_column: str | None = None,
+        count_columns: list[str] | None = None,
+        class_names: list[str] | None = None,
+        ordinal: bool = False,
+        group_column: str | None = None,
+        dataset_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = Path(path)
+        self.columns: dict[str, Any] = {
+            "form": form,
+            "uid_column": uid_column,
+            "text_column": text_column,
+            "second_text_column": second_text_column,
+            "image_column": image_column,
+            "annotator_column": annotator_column,
+            "label_column": label_column,
+            "count_columns": count_columns,
+            "class_names": class_names,
+            "ordinal": ordinal,
+            "group_column": group_column,
+            "name": dataset_name,
+        }
+
+    def read(self) -> AnnotatedData:
+        """Read the table."""
+        return read_table(self.path, **self.columns)

@@ -1,0 +1,154 @@
+"""The embeddings of a data set as the features of its head: one row an item, in memory or memory-mapped."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soft_labels.annotations.base import AnnotatedData
+from soft_labels.embeddings.store import EmbeddingStore, Keys, Shard
+from soft_labels.encoders.base import EncoderInput
+from soft_labels.errors import StoreError
+
+PairFeatures = Literal["u_v_absdiff_product", "one_text"]
+# A page fault maps the neighbouring pages too (64 KiB on Linux), so few rows can hold much resident memory.
+_ROWS_BETWEEN_DROPS = 2_048
+_CHUNK_ROWS = 1_024
+
+
+def encoder_inputs(data: AnnotatedData, pair_features: PairFeatures, separator: str) -> list[Sequence[EncoderInput]]:
+    """What the encoder is shown: one column of N inputs, or two for pairs whose sides are encoded apart.
+
+    Args:
+        data: The items.
+        pair_features: ``one_text`` joins the two texts before the encoder; the other joins their embeddings after it.
+        separator: What stands between the two texts in ``one_text``.
+    """
+    if data.modality != "text_pair":
+        return [data.inputs]  # type: ignore[list-item]
+    pairs: Sequence[tuple[str, str]] = data.inputs  # type: ignore[assignment]
+    if pair_features == "one_text":
+        return [[first + separator + second for first, second in pairs]]
+    return [[first for first, _ in pairs], [second for _, second in pairs]]
+
+
+class Features:
+    """Rows of float32 features, gathered by index.
+
+    Args:
+        shards: The memory-mapped shards that hold the rows.
+        rows: int64 ``[N, K]`` positions over all shards laid end to end; K is 2 for pairs encoded apart, else 1.
+    """
+
+    def __init__(self, shards: Sequence[Shard], rows: NDArray[np.int64]) -> None:
+        self._shards = shards
+        self._rows = rows
+        self._ends = np.cumsum([len(shard.keys) for shard in shards])
+        self._width = shards[0].embeddings.shape[1]
+        self._since_drop = 0
+        self._memory: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of items, N."""
+        return len(self._rows)
+
+    @property
+    def dim(self) -> int:
+        """Numbers a row: D, or 4 D for pairs encoded apart."""
+        return int(self._width) * (4 if self._rows.shape[1] == 2 else 1)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the rows were copied to memory."""
+        return self._memory is not None
+
+    def load(self) -> None:
+        """Copy every row to memory; later reads are slices of one tensor."""
+        memory = torch.empty(len(self), self.dim)
+        for chunk in self._chunks(np.arange(len(self))):
+            memory[torch.from_numpy(chunk)] = self._gather(chunk)
+        self._memory = memory
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        """Features of the items at ``index`` (int64 ``[B]``), float32 ``[B, F]``."""
+        return self._gather(index.numpy()) if self._memory is None else self._memory[index]
+
+    def batches(self, index: NDArray[np.int64]) -> Iterator[Tensor]:
+        """Features of the items at ``index`` in chunks of bounded memory."""
+        return (self[torch.from_numpy(chunk)] for chunk in self._chunks(index))
+
+    def checksum(self) -> str:
+        """SHA-256 over all rows in order; equal for equal numbers, however they lie in shards."""
+        hasher = hashlib.sha256()
+        for block in self.batches(np.arange(len(self))):
+            hasher.update(block.numpy().data)
+        return hasher.hexdigest()
+
+    def _chunks(self, index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Pieces of an index."""
+        return (index[start : start + _CHUNK_ROWS] for start in range(0, len(index), _CHUNK_ROWS))
+
+    def _gather(self, index: NDArray[np.int64]) -> Tensor:
+        """Rows read from the maps."""
+        positions = self._rows[index]
+        owner = np.searchsorted(self._ends, positions.ravel(), side="right")
+        out = np.empty((positions.size, self._width), dtype=np.float32)
+        for number in np.unique(owner):
+            mine = owner == number
+            shard = self._shards[number]
+            out[mine] = shard.embeddings[positions.ravel()[mine] - (self._ends[number] - len(shard.keys))]
+        self._drop_pages(positions.size)
+        sides = torch.from_numpy(out).view(len(index), -1, self._width)
+        return sides[:, 0] if sides.shape[1] == 1 else _join_pair(sides[:, 0], sides[:, 1])
+
+    def _drop_pages(self, rows_read: int) -> None:
+        """Keep resident memory bounded however many rows an epoch reads."""
+        self._since_drop += rows_read
+        if self._since_drop > _ROWS_BETWEEN_DROPS:
+            self._since_drop = 0
+            for shard in self._shards:
+                shard.drop_pages()
+
+
+def _join_pair(u: Tensor, v: Tensor) -> Tensor:
+    """``[u, v, |u - v|, u * v]``, ``[B, 4 D]``: the sentence-pair features of InferSent (Conneau et al. 2017)."""
+    return torch.cat([u, v, (u - v).abs(), u * v], dim=1)
+
+
+def open_features(store: EmbeddingStore, columns: Sequence[Keys], name: str) -> Features:
+    """The stored features of a data set, verified.
+
+    Args:
+        store: The encoder's store.
+        columns: One or two ``S32 [N]`` arrays of content keys (see :func:`encoder_inputs`).
+        name: The data set's name, for errors.
+
+    Raises:
+        StoreError: Embeddings are missing, damaged, not finite, or another encoder's.
+    """
+    shards = store.shards()
+    keys = np.stack(columns, axis=1)
+    stored = np.concatenate([shard.keys for shard in shards]) if shards else np.empty(0, dtype=keys.dtype)
+    order = np.argsort(stored, kind="stable")
+    place = np.searchsorted(stored[order], keys)
+    found = place < len(stored)
+    found[found] = stored[order[place[found]]] == keys[found]
+    if not found.all():
+        lacking = int((~found.all(axis=1)).sum())
+        raise StoreError(
+            f"{len(keys):,} items in {name} but embeddings of only {len(keys) - lacking:,} in {store.folder}; "
+            'run "soft-labels embed" with the same --config'
+        )
+    return _only_used(shards, order[place])
+
+
+def _only_used(shards: Sequence[Shard], rows: NDArray[np.int64]) -> Features:
+    """Verify the shards that hold the rows; leave the others unread."""
+    ends = np.cumsum([len(shard.keys) for shard in shards])
+    for number in np.unique(np.searchsorted(ends, rows, side="right")):
+        shards[number].verify()
+    return Features(shards, rows)

@@ -1,0 +1,133 @@
+"""The precompute stage: encode every input that the store lacks, once, in batches of similar length."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soft_labels.embeddings.store import EmbeddingStore, Keys
+from soft_labels.encoders.base import Encoder, EncoderInput
+
+logger = logging.getLogger(__name__)
+FLUSH_SECONDS = 20.0
+FLUSH_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What one run of the stage did: distinct inputs asked for, those found, those encoded, and the seconds it took."""
+
+    inputs: int
+    found: int
+    encoded: int
+    seconds: float
+
+
+def encode_missing(
+    items: Sequence[EncoderInput],
+    keys: Keys,
+    encoder: Encoder,
+    store: EmbeddingStore,
+    flush_seconds: float = FLUSH_SECONDS,
+) -> StageReport:
+    """Encode what the store lacks and write it as it goes.
+
+    The batches depend on the whole list alone, never on what is stored already: a run that was killed and started
+    again forms the same batches, hence the same numbers, as one that was not.
+
+    Args:
+        items: ``[N]`` texts or images; equal ones are encoded once.
+        keys: ``S32 [N]`` their content keys.
+        encoder: The frozen encoder; its model is loaded only if something is missing.
+        store: Where the embeddings are kept; locked while something is written.
+        flush_seconds: A killed run loses at most the work of this long.
+
+    Raises:
+        EncoderError: An input cannot be encoded; what was encoded before it is kept.
+        StoreError: An embedding is not finite or of the wrong width.
+    """
+    start = time.perf_counter()
+    unique, first = np.unique(keys, return_index=True)
+    missing = int(store.missing(unique).sum())
+    if missing:
+        with store.lock():
+            store.sweep_partials()
+            lacking = set(unique[store.missing(unique)].tolist())
+            missing = len(lacking)
+            batches = [batch for batch in _batches(items, keys, first, encoder) if not lacking.isdisjoint(keys[batch])]
+            _encode(items, keys, batches, encoder, store, flush_seconds)
+            if remark := encoder.remark():
+                logger.warning("embeddings: %s", remark)
+    report = StageReport(len(unique), len(unique) - missing, missing, time.perf_counter() - start)
+    logger.info(
+        "embeddings: %s distinct inputs, %s found in %s, %s encoded in %.1f s",
+        f"{report.inputs:,}", f"{report.found:,}", store.folder, f"{report.encoded:,}", report.seconds,
+    )  # fmt: skip
+    return report
+
+
+def _batches(
+    items: Sequence[EncoderInput], keys: Keys, first: NDArray[np.int64], encoder: Encoder
+) -> list[NDArray[np.int64]]:
+    """Rows of each batch: distinct inputs, longest first, ties by key."""
+    lengths = np.fromiter((encoder.length(items[row]) for row in first), dtype=np.int64, count=len(first))
+    order = first[np.lexsort((keys[first], -lengths))]
+    return [order[start : start + encoder.batch_size] for start in range(0, len(order), encoder.batch_size)]
+
+
+def _encode(
+    items: Sequence[EncoderInput],
+    keys: Keys,
+    batches: Sequence[NDArray[np.int64]],
+    encoder: Encoder,
+    store: EmbeddingStore,
+    flush_seconds: float,
+) -> None:
+    """Run the batches and write a shard every so often, also when something goes wrong on the way."""
+    done: list[NDArray[np.int64]] = []
+    rows: list[NDArray[np.float32]] = []
+
+    def flush() -> None:
+        if done:
+            order = np.concatenate(done)
+            store.write([bytes(key).ljust(keys.itemsize, b"\0") for key in keys[order]], np.concatenate(rows))
+            done.clear()
+            rows.clear()
+
+    flushed = time.monotonic()
+    try:
+        for batch, prepared in _prepared_ahead(items, batches, encoder):
+            rows.append(encoder.forward(prepared).numpy())
+            done.append(batch)
+            if time.monotonic() - flushed > flush_seconds or sum(map(len, done)) >= FLUSH_ROWS:
+                flush()
+                flushed = time.monotonic()
+    finally:
+        flush()
+
+
+def _prepared_ahead(
+    items: Sequence[EncoderInput], batches: Sequence[NDArray[np.int64]], encoder: Encoder
+) -> Iterator[tuple[NDArray[np.int64], Any]]:
+    """Each batch with its preprocessed inputs; the next batch is prepared while the model works on this one."""
+    from rich.console import Console
+    from rich.progress import track
+
+    def prepare(batch: NDArray[np.int64]) -> Any:
+        return encoder.preprocess([items[row] for row in batch])
+
+    console = Console(stderr=True)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = pool.submit(prepare, batches[0])
+        for step in track(
+            range(len(batches)), "encoding", console=console, disable=not console.is_terminal, transient=True
+        ):
+            prepared = ahead.result()
+            if step + 1 < len(batches):
+                ahead = pool.submit(prepare, batches[step + 1])
+            yield batches[step], prepared

@@ -1,0 +1,28 @@
+"""The errors a person can mend: each says what was wanted, what came, and what to do.
+
+The command line prints such an error as one line and exits with code 2; anything else is a bug and keeps its traceback.
+"""
+
+
+class SoftLabelsError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class DataError(SoftLabelsError):
+    """Annotations, inputs or splits are missing or malformed."""
+
+
+class DownloadError(SoftLabelsError):
+    """A data file could not be fetched or is not the pinned one."""
+
+
+class EncoderError(SoftLabelsError):
+    """An encoder cannot be loaded, cannot read an input, or gave a wrong answer."""
+
+
+class StoreError(SoftLabelsError):
+    """An embedding store is damaged, incomplete or belongs to another encoder."""
+
+
+class ConfigError(SoftLabelsError):
+    """Settings that do not fit together, or a checkpoint that does not fit the settings."""

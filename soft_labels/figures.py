@@ -1,0 +1,71 @@
+"""Figures of one run: what annotators said against what the model says."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from soft_labels.distributions import entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ANNOTATORS, MODEL = "#0072B2", "#D55E00"  # two colours that colour-blind eyes tell apart (Okabe and Ito 2008)
+_SHOWN = 6
+
+
+def items_figure(label_dist: Tensor, pred_dist: Tensor, class_names: Sequence[str], uids: Sequence[str]) -> "Figure":
+    """A few items from the clearest to the most disputed, annotators beside model.
+
+    Args:
+        label_dist: ``[N, C]`` annotation distributions.
+        pred_dist: ``[N, C]`` predicted distributions.
+        class_names: ``[C]``.
+        uids: ``[N]``.
+    """
+    from matplotlib.figure import Figure
+
+    by_entropy = entropy(label_dist).argsort(stable=True)
+    shown = by_entropy[torch.linspace(0, len(by_entropy) - 1, min(_SHOWN, len(by_entropy))).long()]
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
+    axes = figure.subplots(2, 3, sharey=True, squeeze=False).ravel()
+    places = torch.arange(len(class_names))
+    for axis, row in zip(axes, shown.tolist(), strict=False):
+        axis.bar(places - 0.2, label_dist[row], 0.4, color=ANNOTATORS, label="annotators")
+        axis.bar(places + 0.2, pred_dist[row], 0.4, color=MODEL, label="model", hatch="//", edgecolor="white")
+        axis.set_title(_short(uids[row]), fontsize=9)
+        axis.set_xticks(places, class_names, rotation=45 if len(class_names) > 5 else 0, fontsize=8)
+        axis.set_ylim(0, 1)
+    for axis in axes[len(shown) :]:
+        axis.set_axis_off()
+    axes[0].legend(fontsize=8)
+    figure.supylabel("share")
+    return figure
+
+
+def _short(uid: str, width: int = 32) -> str:
+    """A uid that fits above a panel."""
+    return uid if len(uid) <= width else f"{uid[: width - 1]}…"
+
+
+def entropy_scatter(label_entropy: Tensor, pred_entropy: Tensor) -> "Figure":
+    """Entropy of the annotations against entropy of the predictions, one point an item, with their correlation.
+
+    Args:
+        label_entropy: ``[N]`` nats.
+        pred_entropy: ``[N]`` nats.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axis = figure.subplots()
+    axis.scatter(label_entropy, pred_entropy, s=12, alpha=0.5, color=ANNOTATORS, linewidths=0)
+    top = 1.05 * max(label_entropy.max().item(), pred_entropy.max().item())
+    axis.plot([0, top], [0, top], color="0.5", linestyle="--", linewidth=1)
+    axis.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    axis.set_xlabel("annotation entropy (nats)")
+    axis.set_ylabel("predicted entropy (nats)")
+    pair = torch.stack([label_entropy, pred_entropy]).double()
+    axis.set_title(f"Pearson r = {torch.corrcoef(pair)[0, 1]:.3f} over {pair.shape[1]:,} items")
+    return figure

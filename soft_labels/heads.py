@@ -1,0 +1,64 @@
+"""The classification head: a two-layer MLP on standardised features."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own short name)
+
+
+class MLPHead(nn.Module):
+    """Standardise, linear, GELU, dropout, linear.
+
+    Weights and biases are drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``nn.Linear`` draws them, but from the
+    head's own seed, so that a head does not depend on what was built before it.
+
+    Args:
+        embedding_dim: Width of the features, D.
+        num_classes: Number of classes, C.
+        hidden_width: Width of the hidden layer, W.
+        dropout: Share of hidden units that training drops, from 0 to below 1.
+        seed: Seed of the initial weights.
+
+    Source: the paper's section 3.2 (two layers, GELU, dropout; sizes not given).
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, embedding_dim: int, num_classes: int, hidden_width: int, dropout: float, seed: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(embedding_dim, hidden_width)
+        self.output = nn.Linear(hidden_width, num_classes)
+        self.dropout = dropout
+        self.register_buffer("feature_mean", torch.zeros(embedding_dim))
+        self.register_buffer("feature_scale", torch.ones(embedding_dim))
+        self.reset_parameters(seed)
+
+    @torch.no_grad()
+    def reset_parameters(self, seed: int) -> None:
+        """Draw the initial weights."""
+        generator = torch.Generator().manual_seed(seed)
+        for layer in (self.hidden, self.output):
+            bound = 1 / math.sqrt(layer.in_features)
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.bias.uniform_(-bound, bound, generator=generator)
+
+    def set_feature_statistics(self, mean: Tensor, scale: Tensor) -> None:
+        """Take the mean and scale (both ``[D]``) that features are standardised by; saved with the head."""
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(scale)
+
+    def dropout_mask(self, rows: int, generator: torch.Generator) -> Tensor | None:
+        """One draw of scaled keep-or-drop factors ``[rows, W]``, or ``None`` where nothing is dropped."""
+        if self.dropout == 0:
+            return None
+        keep = 1 - self.dropout
+        mask = torch.empty(rows, self.hidden.out_features, device=generator.device)
+        return mask.bernoulli_(keep, generator=generator).div_(keep)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Logits ``[B, C]`` of features ``[B, D]``; ``mask`` ``[B, W]`` multiplies the hidden units."""
+        hidden = F.gelu(self.hidden((features - self.feature_mean) / self.feature_scale))
+        logits: Tensor = self.output(hidden if mask is None else hidden * mask)
+        return logits
