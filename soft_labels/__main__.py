@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from argparse import ArgumentError
 from typing import NoReturn
 
 from soft_labels.errors import SoftLabelsError
@@ -27,8 +28,8 @@ Train classifiers on what annotators really said: a distribution, not one label.
 commands:
 {rows}
 
-Every command lists its options with --help, and prints its whole configuration with --print_config
-where it takes --config. Start here:
+Every command lists its options with --help; all but data print their whole configuration with
+--print_config. Start here:
 
   soft-labels compare --config configs/quickstart.yaml
   tensorboard --logdir lightning_logs
@@ -51,11 +52,33 @@ def main() -> NoReturn:
     module, function, _ = COMMANDS[arguments[0]]
     try:
         getattr(importlib.import_module(f"soft_labels.{module}"), function)(arguments)
-    except SoftLabelsError as error:
-        sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        message = _mendable(error)
+        if message is None:
+            raise
+        sys.exit(_fail(message))
     sys.exit(0)
+
+
+def _mendable(error: BaseException) -> str | None:
+    """What to tell the person, unless it is a bug; the parser wraps what a data module's constructor raises."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, SoftLabelsError):
+            return str(cause)
+        cause = cause.__cause__
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return _without_internals(str(error)) if isinstance(error, ArgumentError) else None
+
+
+def _without_internals(message: str) -> str:
+    """The parser's message without the types it tried and the settings it was given, which may be long or private."""
+    hidden = ("Does not validate against", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+    lines = [line for line in message.splitlines() if line.strip() and not line.strip().startswith(hidden)]
+    return "\n".join(lines) + f"\nsoft-labels {sys.argv[1]} --help lists the options."
 
 
 def _fail(message: str) -> int:

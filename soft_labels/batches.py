@@ -1,5 +1,6 @@
 """Mini-batches as slices of tensors: no per-item collation, the same batches on one process or many."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -54,7 +55,8 @@ def epoch_seed(seed: int, epoch: int) -> int:
 class BatchLoader:
     """Iterates mini-batches of a split; with several processes each takes every n-th row of each mini-batch.
 
-    A mini-batch is the same set of rows on any number of processes, and nothing is padded or repeated.
+    A mini-batch is the same set of rows on any number of processes, and nothing is padded or repeated; a process's
+    share of a small last mini-batch may be empty.
 
     Args:
         features: The data set's features.
@@ -88,13 +90,12 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Mini-batches a pass."""
-        return len(self._starts())
+        return math.ceil(len(self._rows) / self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         """One pass; rows are gathered a block of mini-batches at a time, a mini-batch is a slice of the block."""
         order = self._order()
-        starts = self._starts()
-        batches = [order[start:end] for start, end in zip(starts, [*starts[1:], len(order)], strict=True)]
+        batches = [order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)]
         for first in range(0, len(batches), self._batches_a_block):
             yield from self._block(batches[first : first + self._batches_a_block])
 
@@ -108,13 +109,6 @@ class BatchLoader:
             return self._rows
         generator = torch.Generator().manual_seed(epoch_seed(self._seed, self._epoch))
         return self._rows[torch.randperm(len(self._rows), generator=generator)]
-
-    def _starts(self) -> range:
-        """Where mini-batches begin; a last one too small to give every process a row joins the one before it."""
-        rows = len(self._rows)
-        leftover = rows % self._batch_size
-        merged = 0 < leftover < self._world_size and rows > self._batch_size
-        return range(0, rows - leftover if merged else rows, self._batch_size)
 
     def _block(self, batches: list[Tensor]) -> Iterator[Batch]:
         """This process's share of some mini-batches."""

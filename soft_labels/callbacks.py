@@ -1,6 +1,7 @@
 """What a run leaves behind: its split, its figures and final metrics in TensorBoard, its predictions."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from soft_labels.datamodules import AnnotationDataModule
@@ -19,6 +19,8 @@ from soft_labels.figures import entropy_scatter, items_figure
 from soft_labels.files import write_text, written_whole
 from soft_labels.module import SoftLabelModule
 from soft_labels.splits import SPLIT_NAMES, SplitName
+
+logger = logging.getLogger(__name__)
 
 
 def _datamodule(trainer: Trainer) -> AnnotationDataModule:
@@ -29,77 +31,87 @@ def _datamodule(trainer: Trainer) -> AnnotationDataModule:
     return datamodule
 
 
-class RunFiles(Callback):
-    """Writes ``split.json`` when training starts and ``val_metrics.json`` or ``test_metrics.json`` after evaluation."""
+def _tensorboard(trainer: Trainer) -> TensorBoardLogger | None:
+    """The run's TensorBoard logger, if it has one."""
+    return next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
 
-    @rank_zero_only
+
+class RunReport(Callback):
+    """Writes a run's split and metrics as files, and its charts, best epoch and figures to TensorBoard.
+
+    - ``split.json`` when training starts; ``val_metrics.json`` or ``test_metrics.json`` after an evaluation;
+    - in TensorBoard one chart a quantity with a curve a split, and at the end of training the best epoch's metrics
+      in the HParams tab and two figures of the best epoch's weights.
+    """
+
+    def __init__(self) -> None:
+        self._best: dict[str, float] = {}
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the uids of each part."""
-        if trainer.log_dir is not None:
+        """Write the uids of each part, and lay out the charts."""
+        folder = trainer.log_dir  # asks all processes, so it must not stand below the next line
+        if trainer.is_global_zero:
+            self._start(trainer, folder)
+
+    @staticmethod
+    def _start(trainer: Trainer, folder: str | None) -> None:
+        """What the first process writes at the start."""
+        if folder is not None:
             datamodule = _datamodule(trainer)
-            datamodule.split.save(Path(trainer.log_dir) / "split.json", datamodule.split_settings())
+            datamodule.split.save(Path(folder) / "split.json", datamodule.split_settings())
+        tensorboard = _tensorboard(trainer)
+        if tensorboard is not None:
+            charts = {
+                quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]]
+                for quantity in ("loss", "accuracy", "kl", "entropy_corr")
+            }
+            tensorboard.experiment.add_custom_scalars({"train, validation, test": charts})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the metrics of ``validate``."""
+        """Keep the metrics of the epoch with the lowest validation loss; write those of ``validate``."""
         if trainer.state.fn == "validate":
             self._write_metrics(trainer, "val")
+            return
+        now = {key: value.item() for key, value in trainer.callback_metrics.items()}
+        if now["val/loss"] < self._best.get("val/loss", float("inf")):
+            self._best = {"epoch": float(trainer.current_epoch), **now}
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the metrics of ``test``."""
         self._write_metrics(trainer, "test")
 
-    @rank_zero_only
-    def _write_metrics(self, trainer: Trainer, split: SplitName) -> None:
+    @staticmethod
+    def _write_metrics(trainer: Trainer, split: SplitName) -> None:
         """Every metric of a split with what it depends on."""
-        if trainer.log_dir is None:
+        folder = trainer.log_dir
+        if folder is None or not trainer.is_global_zero:
             return
         metrics = {key: value.item() for key, value in trainer.callback_metrics.items() if key.startswith(split)}
         record = {"metrics": metrics, "data": _datamodule(trainer).identity()}
-        write_text(Path(trainer.log_dir) / f"{split}_metrics.json", json.dumps(record, indent=1) + "\n")
+        write_text(Path(folder) / f"{split}_metrics.json", json.dumps(record, indent=1) + "\n")
 
-
-class TensorBoardReport(Callback):
-    """Charts that lay train, validation and test side by side; at the end the best epoch's metrics and two figures."""
-
-    def __init__(self) -> None:
-        self._best: dict[str, float] = {}
-
-    @staticmethod
-    def _logger(trainer: Trainer) -> TensorBoardLogger | None:
-        """The run's TensorBoard logger, if it has one."""
-        return next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
-
-    @rank_zero_only
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """One chart a quantity, with a curve a split."""
-        logger = self._logger(trainer)
-        if logger is not None:
-            charts = {
-                quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]]
-                for quantity in ("loss", "accuracy", "kl", "entropy_corr")
-            }
-            logger.experiment.add_custom_scalars({"train, validation, test": charts})
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the metrics of the epoch with the lowest validation loss."""
-        now = {key: value.item() for key, value in trainer.callback_metrics.items()}
-        if trainer.state.fn == "fit" and now["val/loss"] < self._best.get("val/loss", float("inf")):
-            self._best = {"epoch": float(trainer.current_epoch), **now}
-
-    @rank_zero_only
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the best epoch's metrics to the HParams tab, and the figures of its weights."""
-        logger = self._logger(trainer)
-        if logger is None or not self._best or not isinstance(pl_module, SoftLabelModule):
+        """Say which epoch was best, and show it in TensorBoard."""
+        if not (trainer.is_global_zero and self._best and isinstance(pl_module, SoftLabelModule)):
             return
+        logger.info(
+            "best epoch %d by val/loss %.4f; checkpoint %s",
+            self._best["epoch"], self._best["val/loss"], getattr(trainer.checkpoint_callback, "best_model_path", ""),
+        )  # fmt: skip
+        tensorboard = _tensorboard(trainer)
+        if tensorboard is not None:
+            self._show_best(trainer, pl_module, tensorboard)
+
+    def _show_best(self, trainer: Trainer, module: SoftLabelModule, tensorboard: TensorBoardLogger) -> None:
+        """The best epoch's metrics beside the hyperparameters, and figures of its weights."""
         datamodule = _datamodule(trainer)
-        params = {**pl_module.hparams, **datamodule.hparams}
+        params = {**module.hparams, **datamodule.hparams}
         metrics = {f"best/{key}": value for key, value in self._best.items() if key.startswith(("val", "test", "ep"))}
-        logger.log_hyperparams(params, metrics)
+        tensorboard.log_hyperparams(params, metrics)
         split: SplitName = "test" if datamodule.monitor_test else "val"
-        for tag, figure in best_figures(trainer, pl_module, datamodule, split).items():
-            logger.experiment.add_figure(tag, figure, global_step=int(self._best["epoch"]))
-        logger.experiment.flush()
+        for tag, figure in best_figures(trainer, module, datamodule, split).items():
+            tensorboard.experiment.add_figure(tag, figure, global_step=int(self._best["epoch"]))
+        tensorboard.experiment.flush()
 
 
 def best_figures(

@@ -1,22 +1,24 @@
 """Lightning's CLI over this project's module and data modules."""
 
 import logging
-import pickle
 import secrets
 import time
+import warnings
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from jsonargparse import Namespace
-from lightning import LightningModule, Trainer
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from soft_labels.callbacks import PredictionFile, RunFiles, TensorBoardReport
+from soft_labels.callbacks import PredictionFile, RunReport
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.errors import ConfigError
-from soft_labels.module import SoftLabelModule
+from soft_labels.module import SoftLabelModule, check_identity
 
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -24,6 +26,13 @@ TRAINER_DEFAULTS = {
     "log_every_n_steps": 1,
     "use_distributed_sampler": False,  # our loaders deal out the rows themselves
 }
+HIGHEST_SEED = 2**32 - 1
+OF_FIT_ALONE = ("ckpt_path",)
+NOTHING_TO_MEND = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning 2.6.6 itself, on torch 2.14
+    "The dirpath has changed from",  # an old checkpoint is tested in a new run's folder
+    "Couldn't infer the batch indices",  # a prediction carries its rows
+)
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -44,18 +53,36 @@ class SoftLabelCLI(LightningCLI):
     """
 
     def __init__(self, args: ArgsType, run: bool = True) -> None:
+        self._trained: dict[str, Any] | None = None
         super().__init__(
             SoftLabelModule,
             AnnotationDataModule,
             subclass_mode_data=True,
             save_config_callback=SaveFitConfig,
             seed_everything_default=0,
-            trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [RunFiles(), TensorBoardReport(), PredictionFile()]},
+            trainer_defaults=TRAINER_DEFAULTS,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             args=args,
             run=run,
         )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """A parser that raises its errors, for the command line to print in its own words."""
+        return super().init_parser(prog="soft-labels", exit_on_error=False, **kwargs)
+
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """A program that has no subcommands still takes the saved configuration of a run."""
+        super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        if not add_subcommands:
+            _add_ignored(self.parser, OF_FIT_ALONE)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's; without the switch that would let a checkpoint run code."""
+        return {name: {*skipped, "weights_only"} for name, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Early stopping, checkpoints, and what the data tell the model."""
@@ -80,18 +107,25 @@ class SoftLabelCLI(LightningCLI):
         self.config = parser.parse_args(cast("list[str]", args))
 
     def _parse_ckpt_path(self) -> None:
-        """Refuse a checkpoint that is not there or not readable before anything is loaded for it."""
-        path = self.config.get(f"{self.config.get('subcommand')}.ckpt_path")
-        if path and path not in {"best", "last", "hpc", "registry"} and not Path(path).is_file():
-            raise ConfigError(f"no checkpoint at {path}; give the path of a .ckpt file below lightning_logs/")
-        try:
-            super()._parse_ckpt_path()
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise ConfigError(f"{path} is not a readable checkpoint of plain tensors and values: {error}") from error
+        """Refuse a checkpoint that is not named, not there or not readable before anything is loaded for it."""
+        command = self.config.get("subcommand")
+        path = self.config.get(f"{command}.ckpt_path")
+        if path is None and command in {"validate", "test", "predict"}:
+            raise ConfigError(f"{command} wants --ckpt_path, the path of a .ckpt file below lightning_logs/")
+        if path is not None and not (command == "fit" and path in {"last", "hpc"}):
+            self._trained = _trained_identity(Path(path))
+        super()._parse_ckpt_path()
+
+    def after_instantiate_classes(self) -> None:
+        """Refuse a checkpoint of other data before a run's folder is made."""
+        if self._trained is not None:
+            check_identity(self._trained, self.datamodule.identity(), cast("str", self.subcommand))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A Trainer whose default logger keeps one explicitly named folder a run."""
+        """A Trainer that leaves its results behind; its default logger keeps one explicitly named folder a run."""
         settings = self._get(self.config_init, "trainer")
+        ours = PredictionFile() if self.subcommand == "predict" else RunReport()
+        kwargs["callbacks"] = [*_as_list(settings["callbacks"]), ours]
         if settings["logger"] in {None, True}:
             kwargs["logger"] = TensorBoardLogger(
                 Path(settings["default_root_dir"] or ".") / "lightning_logs",
@@ -102,10 +136,31 @@ class SoftLabelCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
 
+def _trained_identity(path: Path) -> dict[str, Any]:
+    """What a checkpoint of this package was trained on; whatever the file holds, none of its code is run."""
+    if not path.is_file():
+        raise ConfigError(f"no checkpoint at {path}; give the path of a .ckpt file below lightning_logs/")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file of another kind makes the unpickler raise anything
+        raise ConfigError(
+            f"{path} is not a readable checkpoint of plain tensors and values; it is damaged, or no file to be trusted"
+        ) from error
+    if not isinstance(checkpoint, dict) or "data_identity" not in checkpoint:
+        raise ConfigError(f"{path} is not a checkpoint of soft-labels fit; give a .ckpt file below lightning_logs/")
+    return cast("dict[str, Any]", checkpoint["data_identity"])
+
+
+def _as_list(callbacks: list[Callback] | Callback | None) -> list[Callback]:
+    """The callbacks of a configuration, which may be none or one."""
+    return callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
+
+
 def _whole_seed(seed: bool | int) -> int:
     """The seed as a number: the same one draws initial weights, dropout and order."""
-    if isinstance(seed, bool):
-        raise ValueError("seed_everything must be a whole number")  # noqa: TRY004 (the parser reports a ValueError)
+    if isinstance(seed, bool) or not 0 <= seed <= HIGHEST_SEED:
+        raise ConfigError(f"seed_everything must be a whole number from 0 to {HIGHEST_SEED:,}, got {seed}")
     return seed
 
 
@@ -115,8 +170,22 @@ def _run_name(model: SoftLabelModule) -> str:
     return f"{model.target}-seed{model.hparams['seed']}-{stamp}-{secrets.token_hex(2)}"
 
 
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    """Lightning recommends its company's logger at every start."""
+    return "litlogger" not in record.getMessage()
+
+
+def _add_ignored(parser: LightningArgumentParser, keys: tuple[str, ...]) -> None:
+    """Keys that one file may hold for other commands."""
+    for key in keys:
+        parser.add_argument(f"--{key}", type=Any, help=SUPPRESS)
+
+
 def show_progress() -> None:
-    """Print this package's log lines on stderr."""
+    """Print this package's log lines on stderr; leave out what nobody who trains a head can mend."""
+    for message in NOTHING_TO_MEND:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     logger = logging.getLogger("soft_labels")
     if not logger.handlers:
         handler = logging.StreamHandler()
@@ -131,18 +200,18 @@ def run_lightning(arguments: list[str]) -> None:
     SoftLabelCLI(arguments)
 
 
-def parse_datamodule(arguments: list[str], description: str) -> AnnotationDataModule:
+def parse_datamodule(arguments: list[str], prog: str, description: str) -> AnnotationDataModule:
     """The data module that a configuration of ``fit`` describes; nothing is read or encoded yet.
 
     Args:
         arguments: Command-line arguments; ``--config`` files may hold every key of ``fit``.
+        prog: The command, as the help page names it.
         description: First line of the help page.
     """
-    parser = LightningArgumentParser(description=description)
+    parser = LightningArgumentParser(prog=prog, description=description, exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="configuration file of fit; several overlay")
     parser.add_subclass_arguments(AnnotationDataModule, "data", required=True)
-    for ignored in ("trainer", "model", "early_stopping", "checkpoint", "seed_everything", "seeds"):
-        parser.add_argument(f"--{ignored}", type=Any, help="accepted so that one file serves every command")
+    _add_ignored(parser, (*OF_FIT_ALONE, "trainer", "model", "early_stopping", "checkpoint", "seed_everything"))
     config: Namespace = parser.parse_args(arguments)
     datamodule: AnnotationDataModule = parser.instantiate_classes(config).data
     return datamodule
@@ -151,7 +220,9 @@ def parse_datamodule(arguments: list[str], description: str) -> AnnotationDataMo
 def run_embed(arguments: list[str]) -> None:
     """``soft-labels embed``: encode what the store lacks, and say what is there now."""
     show_progress()
-    datamodule = parse_datamodule(arguments[1:], "Encode a data set's inputs once and keep the embeddings.")
+    datamodule = parse_datamodule(
+        arguments[1:], "soft-labels embed", "Encode a data set's inputs once and keep the embeddings."
+    )
     features = datamodule.features
     print(  # noqa: T201
         f"{datamodule.dataset}: {len(features):,} items x {features.dim} numbers in {datamodule.store.folder}\n"

@@ -181,8 +181,9 @@ class AnnotationDataModule(LightningDataModule, ABC):
         return list(encoder_inputs(self.data, self.pair_features, self.pair_separator))
 
     def prepare_data(self) -> None:
-        """Encode what the store lacks."""
+        """Encode what the store lacks, once it is sure that the data can be split."""
         if self.encoded is None:
+            _ = self.split
             items = [item for column in self._inputs() for item in column]
             self.encoded = encode_missing(items, np.concatenate(self._columns), self.encoder, self.store)
 
@@ -217,7 +218,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
             "class_names": list(self.data.class_names),
             "encoder": {"kind": type(self.encoder).__name__, **self.encoder.fingerprint()},
             "pair_features": self.pair_features,
-            "split": self.split_settings(),
+            "split": {**self.split_settings(), "digest": self.split.digest()},
         }
 
     def rows(self, part: SplitName) -> Tensor:

@@ -1,6 +1,7 @@
 """The errors a person can mend: each says what was wanted, what came, and what to do.
 
-The command line prints such an error as one line and exits with code 2; anything else is a bug and keeps its traceback.
+The command line prints such an error as one message and exits with code 2, as it does for a wrong option and for a
+file that the system refuses; anything else is a bug and keeps its traceback.
 """
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,17 +29,17 @@ def items_figure(label_dist: Tensor, pred_dist: Tensor, class_names: Sequence[st
 
     by_entropy = entropy(label_dist).argsort(stable=True)
     shown = by_entropy[torch.linspace(0, len(by_entropy) - 1, min(_SHOWN, len(by_entropy))).long()]
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    axes = figure.subplots(2, 3, sharey=True, squeeze=False).ravel()
-    places = torch.arange(len(class_names))
+    figure = Figure(figsize=(10, 5.5))
+    axes = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
+    figure.subplots_adjust(left=0.07, right=0.98, top=0.94, bottom=0.16, hspace=0.2, wspace=0.06)
+    places = np.arange(len(class_names))
     for axis, row in zip(axes, shown.tolist(), strict=False):
-        axis.bar(places - 0.2, label_dist[row], 0.4, color=ANNOTATORS, label="annotators")
-        axis.bar(places + 0.2, pred_dist[row], 0.4, color=MODEL, label="model", hatch="//", edgecolor="white")
+        axis.bar(places - 0.2, label_dist[row].numpy(), 0.4, color=ANNOTATORS, label="annotators")
+        axis.bar(places + 0.2, pred_dist[row].numpy(), 0.4, color=MODEL, label="model", hatch="//", edgecolor="white")
         axis.set_title(_short(uids[row]), fontsize=9)
-        axis.set_xticks(places, class_names, rotation=45 if len(class_names) > 5 else 0, fontsize=8)
-        axis.set_ylim(0, 1)
-    for axis in axes[len(shown) :]:
-        axis.set_axis_off()
+    axes[0].set(ylim=(0, 1), xticks=places, xticklabels=[_short(name, 14) for name in class_names])
+    for axis in axes[3:]:
+        axis.tick_params(axis="x", labelsize=8, labelrotation=30 if len(class_names) > 3 else 0)
     axes[0].legend(fontsize=8)
     figure.supylabel("share")
     return figure
@@ -58,8 +59,9 @@ def entropy_scatter(label_entropy: Tensor, pred_entropy: Tensor) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure = Figure(figsize=(5, 5))
     axis = figure.subplots()
+    figure.subplots_adjust(left=0.14, right=0.96, top=0.92, bottom=0.12)
     axis.scatter(label_entropy, pred_entropy, s=12, alpha=0.5, color=ANNOTATORS, linewidths=0)
     top = 1.05 * max(label_entropy.max().item(), pred_entropy.max().item())
     axis.plot([0, top], [0, top], color="0.5", linestyle="--", linewidth=1)

@@ -16,6 +16,8 @@ from soft_labels.objectives import Target, item_losses
 from soft_labels.splits import SplitName
 
 Scheduler = Literal["none", "plateau"]
+# Metrics of single batches cost more than the step; batches held for a whole epoch hold the whole data set.
+_BATCHES_HELD = 64
 
 
 class Prediction(TypedDict):
@@ -70,12 +72,18 @@ class SoftLabelModule(LightningModule):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ConfigError(f"model.dropout must be from 0 to below 1, got {dropout}")
+        if hidden_width < 1 or lr <= 0 or weight_decay < 0:
+            raise ConfigError(
+                "wanted model.hidden_width of at least 1, model.lr above 0 and model.weight_decay of at least 0, "
+                f"got {hidden_width}, {lr} and {weight_decay}"
+            )
         self.save_hyperparameters()
         self.target: Target = target
         self.head = MLPHead(embedding_dim, num_classes, hidden_width, dropout, seed)
         self.split_metrics = nn.ModuleDict()
         self._train_outputs: list[tuple[Tensor, Batch]] = []
         self._mask_generator = torch.Generator()
+        self._processes = 1
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``[B, C]`` of features ``[B, D]``, without dropout."""
@@ -115,6 +123,7 @@ class SoftLabelModule(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's order and dropout draws, pure functions of seed and epoch."""
+        self._processes = self.trainer.world_size
         cast("BatchLoader", self.trainer.train_dataloader).set_epoch(self.current_epoch)
         if self._mask_generator.device.type != self.device.type:
             self._mask_generator = torch.Generator(self.device)
@@ -122,16 +131,26 @@ class SoftLabelModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of this process's share; averaged over processes it is the mean over the whole mini-batch."""
+        processes = self._processes
         mask = self.head.dropout_mask(batch.global_size, self._mask_generator)
-        if mask is not None and self.trainer.world_size > 1:
-            mask = mask[self.global_rank :: self.trainer.world_size]
+        if mask is not None and processes > 1:
+            mask = mask[self.global_rank :: processes]
         logits = self.head(batch.features, mask)
         self._train_outputs.append((logits.detach(), batch))
+        if len(self._train_outputs) == _BATCHES_HELD:
+            self._count_train_outputs()
         losses = item_losses(self.target, logits, batch.label_dist, batch.majority_label)
-        return losses.sum() * (self.trainer.world_size / batch.global_size)
+        return losses.sum() * (processes / batch.global_size)
 
     def on_train_epoch_end(self) -> None:
-        """Log the training split's curves, computed once an epoch."""
+        """Log the training split's curves."""
+        self._count_train_outputs()
+        self._log_split("train")
+
+    def _count_train_outputs(self) -> None:
+        """Count the batches held so far into the training split's metrics, many at once, and let them go."""
+        if not self._train_outputs:
+            return
         logits = torch.cat([logits for logits, _ in self._train_outputs])
         batches = [batch for _, batch in self._train_outputs]
         self._train_outputs.clear()
@@ -141,7 +160,6 @@ class SoftLabelModule(LightningModule):
             true_dist=None,
         )
         self._update("train", logits, whole)
-        self._log_split("train")
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Metrics of the validation split and, while fitting, of the monitored test split; returns the logits."""
@@ -196,13 +214,21 @@ class SoftLabelModule(LightningModule):
         trainer = self._trainer
         if trainer is None:
             return
-        trained, here = checkpoint.get("data_identity", {}), self._datamodule().identity()
-        for key in here:
-            if trained.get(key) != here[key] and not (key == "dataset" and trainer.state.fn == "predict"):
-                raise ConfigError(
-                    f"the checkpoint was trained on another {key}: wanted {here[key]} as in the present data, "
-                    f"got {trained.get(key)}; choose the data settings that the checkpoint was trained with"
-                )
+        check_identity(checkpoint.get("data_identity", {}), self._datamodule().identity(), str(trainer.state.fn))
+
+
+def check_identity(trained: dict[str, Any], here: dict[str, Any], command: str) -> None:
+    """Refuse a checkpoint of other data or other features; ``predict`` may meet another data set.
+
+    Raises:
+        ConfigError: The data set, its classes, the split or the encoder differ.
+    """
+    for key, present in here.items():
+        if trained.get(key) != present and not (key == "dataset" and command == "predict"):
+            raise ConfigError(
+                f"the checkpoint was trained on another {key}: wanted {present} as in the present data, "
+                f"got {trained.get(key)}; choose the data settings that the checkpoint was trained with"
+            )
 
 
 class _SplitMetrics(nn.Module):

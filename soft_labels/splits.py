@@ -1,7 +1,9 @@
 """The only place that draws a split: stratified by majority class, by group if asked, the same for both targets."""
 
+import hashlib
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -33,6 +35,10 @@ class Split:
     val: tuple[str, ...]
     test: tuple[str, ...]
 
+    def digest(self) -> str:
+        """16 hex digits that change when any uid changes its part."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
+
     def save(self, path: Path, drawn_with: dict[str, object]) -> None:
         """Write the uids of each part, and how they were drawn, as JSON."""
         write_text(path, json.dumps({"drawn_with": drawn_with, **asdict(self)}, indent=1) + "\n")
@@ -56,7 +62,8 @@ def draw_split(
         groups: ``[N]`` items that share a group land in the same part; shares are then met as closely as groups allow.
 
     Raises:
-        DataError: The ratios are no shares, or a class has too few items to stand in every part.
+        DataError: The ratios are no shares, a class has too few items to stand in every part, or there are too few
+            groups or items to deal groups out by the ratios.
 
     Source: the paper's section 3.3 (identical splits for both targets); ratios and seed are this project's.
     """
@@ -110,9 +117,17 @@ def _stratified_by_group(
 
     shares = [Fraction(ratio).limit_denominator(_FINEST_GROUP_SHARE) for ratio in ratios]
     folds = math.lcm(*(share.denominator for share in shares))
-    if folds > len(set(groups)):
-        raise DataError(f"split ratios {ratios} need at least {folds} groups, the data have {len(set(groups))}")
+    largest = int(np.unique(labels, return_counts=True)[1].max())
+    if folds > min(len(set(groups)), largest):
+        raise DataError(
+            f"split ratios {ratios} by group need at least {folds} groups and a class of {folds} items, the data have "
+            f"{len(set(groups))} groups and a class of at most {largest}; choose rounder ratios or add items"
+        )
     dealer = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    tests = [test for _, test in dealer.split(labels, labels, groups)]
+    with warnings.catch_warnings():  # a class rarer than the folds is spread as far as it goes
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        folds_of_rows = [fold for _, fold in dealer.split(labels, labels, groups)]
+    # A fold that one giant group has filled goes to train, the first part dealt: a small part could not hold it.
+    dealt = sorted(folds_of_rows, key=lambda fold: len(fold) <= 2 * len(labels) / folds)
     ends = np.cumsum([int(share * folds) for share in shares])[:-1]
-    return tuple(np.concatenate(part) for part in (tests[: ends[0]], tests[ends[0] : ends[1]], tests[ends[1] :]))
+    return tuple(np.concatenate(part) for part in (dealt[: ends[0]], dealt[ends[0] : ends[1]], dealt[ends[1] :]))

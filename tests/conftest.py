@@ -1,14 +1,27 @@
 """Real data where it is there, and small generated data in the real layouts. A test that changes files copies them."""
 
 import csv
+import hashlib
+import io
 import json
+import logging
 import math
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 
+from soft_labels.__main__ import main
+from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 NLI_LETTERS = "enc"
 NLI_TEXTS = ("someone is outside", "someone waits for a friend", "nobody is there")
 DEMOGRAPHICS = ("gender", "race", "age", "occupation", "education")
@@ -116,3 +129,117 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for annotator, label in enumerate(generator.choice(3, 5, p=chances)):
                 writer.writerow([f"c{item:02d}", f"{words[names[item % 3]]} {item}", f"a{annotator}", names[label]])
     return path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: exit code, stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunCli = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> RunCli:
+    """Runs ``soft-labels`` in this process; an error that would print a traceback is raised."""
+    return _run_cli
+
+
+def _run_cli(*args: object) -> Result:
+    out, err = io.StringIO(), io.StringIO()
+    lightnings = logging.getLogger("lightning.pytorch")
+    level = lightnings.level
+    try:
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", ["__main__.py", *map(str, args)])  # as python -m soft_labels has it
+            patch.setenv("PL_GLOBAL_SEED", "0")  # Lightning leaves its seed here
+            patch.setenv("COLUMNS", "200")
+            patch.setattr(logging.getLogger("soft_labels"), "handlers", [])
+            with pytest.raises(SystemExit) as stopped:
+                main()
+    finally:
+        lightnings.setLevel(level)
+    code = stopped.value.code
+    return Result(code if isinstance(code, int) else int(code is not None), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def quick() -> tuple[str, ...]:
+    """Options of every run in these tests."""
+    switches = ("enable_progress_bar=false", "enable_model_summary=false")
+    return ("--trainer.accelerator=cpu", "--trainer.max_epochs=2", *(f"--trainer.{switch}" for switch in switches))
+
+
+class ToyTextEncoder(Encoder):
+    """A text's vector is drawn from its hash, so that a run costs nothing; ``spoil`` makes texts that hold it NaN."""
+
+    modality = "text"
+
+    def __init__(self, *, width: int = 6, spoil: str | None = None, batch_size: int = 16) -> None:
+        super().__init__(batch_size)
+        self.width = width
+        self.spoil = spoil
+
+    def fingerprint(self) -> dict[str, str | int | float | bool | None]:
+        return {"encoder": "toy text", "width": self.width}
+
+    def length(self, item: EncoderInput) -> int:
+        return len(texts_of([item])[0])
+
+    def preprocess(self, items: Sequence[EncoderInput]) -> list[str]:
+        return texts_of(items)
+
+    def forward(self, batch: list[str]) -> Tensor:
+        rows = torch.from_numpy(np.stack([_drawn(text.encode(), self.width) for text in batch]))
+        rows[[self.spoil is not None and self.spoil in text for text in batch]] = math.nan
+        return rows
+
+
+def _drawn(content: bytes, width: int) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
+    return np.random.default_rng(seed).standard_normal(width, dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def toy_text() -> str:
+    """The class path of a text encoder that costs nothing."""
+    return f"{ToyTextEncoder.__module__}.{ToyTextEncoder.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training and the options that it was started with."""
+
+    folder: Path
+    options: tuple[str, ...]
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoints" / "best.ckpt"
+
+
+@pytest.fixture(scope="session")
+def trained(
+    run_cli: RunCli,
+    quick: tuple[str, ...],
+    toy_text: str,
+    tiny_chaosnli_root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """A soft head on the tiny ChaosNLI; its store lies in ``store`` below its root folder."""
+    root = tmp_path_factory.mktemp("trained")
+    options = (
+        f"--config={REPOSITORY}/configs/data/chaosnli.yaml",
+        f"--data.root={tiny_chaosnli_root}",
+        f"--data.encoder={toy_text}",
+        f"--data.store={root}/store",
+        f"--trainer.default_root_dir={root}",
+        *quick,
+    )
+    assert run_cli("fit", *options).code == 0
+    (folder,) = (root / "lightning_logs" / "chaosnli").iterdir()
+    return Run(folder, options)

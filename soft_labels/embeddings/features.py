@@ -1,4 +1,4 @@
-"""The embeddings of a data set as the features of its head: one row an item, in memory or memory-mapped."""
+"""The embeddings of a data set as the features of its head: one row an item, in memory or on disk."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,6 @@ from soft_labels.encoders.base import EncoderInput
 from soft_labels.errors import StoreError
 
 PairFeatures = Literal["u_v_absdiff_product", "one_text"]
-# A page fault maps the neighbouring pages too (64 KiB on Linux), so few rows can hold much resident memory.
-_ROWS_BETWEEN_DROPS = 2_048
 _CHUNK_ROWS = 1_024
 
 
@@ -40,7 +38,7 @@ class Features:
     """Rows of float32 features, gathered by index.
 
     Args:
-        shards: The memory-mapped shards that hold the rows.
+        shards: The shards that hold the rows.
         rows: int64 ``[N, K]`` positions over all shards laid end to end; K is 2 for pairs encoded apart, else 1.
     """
 
@@ -48,8 +46,7 @@ class Features:
         self._shards = shards
         self._rows = rows
         self._ends = np.cumsum([len(shard.keys) for shard in shards])
-        self._width = shards[0].embeddings.shape[1]
-        self._since_drop = 0
+        self._width = shards[0].width
         self._memory: Tensor | None = None
 
     def __len__(self) -> int:
@@ -59,7 +56,7 @@ class Features:
     @property
     def dim(self) -> int:
         """Numbers a row: D, or 4 D for pairs encoded apart."""
-        return int(self._width) * (4 if self._rows.shape[1] == 2 else 1)
+        return self._width * (4 if self._rows.shape[1] == 2 else 1)
 
     @property
     def in_memory(self) -> bool:
@@ -93,25 +90,16 @@ class Features:
         return (index[start : start + _CHUNK_ROWS] for start in range(0, len(index), _CHUNK_ROWS))
 
     def _gather(self, index: NDArray[np.int64]) -> Tensor:
-        """Rows read from the maps."""
+        """Rows read from the shards."""
         positions = self._rows[index]
         owner = np.searchsorted(self._ends, positions.ravel(), side="right")
         out = np.empty((positions.size, self._width), dtype=np.float32)
         for number in np.unique(owner):
             mine = owner == number
             shard = self._shards[number]
-            out[mine] = shard.embeddings[positions.ravel()[mine] - (self._ends[number] - len(shard.keys))]
-        self._drop_pages(positions.size)
-        sides = torch.from_numpy(out).view(len(index), -1, self._width)
+            out[mine] = shard.read(positions.ravel()[mine] - (self._ends[number] - len(shard.keys)))
+        sides = torch.from_numpy(out).view(len(index), self._rows.shape[1], self._width)
         return sides[:, 0] if sides.shape[1] == 1 else _join_pair(sides[:, 0], sides[:, 1])
-
-    def _drop_pages(self, rows_read: int) -> None:
-        """Keep resident memory bounded however many rows an epoch reads."""
-        self._since_drop += rows_read
-        if self._since_drop > _ROWS_BETWEEN_DROPS:
-            self._since_drop = 0
-            for shard in self._shards:
-                shard.drop_pages()
 
 
 def _join_pair(u: Tensor, v: Tensor) -> Tensor:

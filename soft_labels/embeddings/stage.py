@@ -37,8 +37,8 @@ def encode_missing(
 ) -> StageReport:
     """Encode what the store lacks and write it as it goes.
 
-    The batches depend on the whole list alone, never on what is stored already: a run that was killed and started
-    again forms the same batches, hence the same numbers, as one that was not.
+    What is missing is encoded longest first, in batches that are written whole or not at all: a run that was killed
+    and started again forms the same batches, hence the same numbers, as one that was not.
 
     Args:
         items: ``[N]`` texts or images; equal ones are encoded once.
@@ -49,7 +49,7 @@ def encode_missing(
 
     Raises:
         EncoderError: An input cannot be encoded; what was encoded before it is kept.
-        StoreError: An embedding is not finite or of the wrong width.
+        StoreError: An embedding is not finite or of the wrong width; what was encoded before its batch is kept.
     """
     start = time.perf_counter()
     unique, first = np.unique(keys, return_index=True)
@@ -57,10 +57,10 @@ def encode_missing(
     if missing:
         with store.lock():
             store.sweep_partials()
-            lacking = set(unique[store.missing(unique)].tolist())
+            lacking = first[store.missing(unique)]  # fewer, if another process held the lock until now
             missing = len(lacking)
-            batches = [batch for batch in _batches(items, keys, first, encoder) if not lacking.isdisjoint(keys[batch])]
-            _encode(items, keys, batches, encoder, store, flush_seconds)
+            if missing:
+                _encode(items, keys, _batches(items, keys, lacking, encoder), encoder, store, flush_seconds)
             if remark := encoder.remark():
                 logger.warning("embeddings: %s", remark)
     report = StageReport(len(unique), len(unique) - missing, missing, time.perf_counter() - start)
@@ -72,11 +72,11 @@ def encode_missing(
 
 
 def _batches(
-    items: Sequence[EncoderInput], keys: Keys, first: NDArray[np.int64], encoder: Encoder
+    items: Sequence[EncoderInput], keys: Keys, rows: NDArray[np.int64], encoder: Encoder
 ) -> list[NDArray[np.int64]]:
-    """Rows of each batch: distinct inputs, longest first, ties by key."""
-    lengths = np.fromiter((encoder.length(items[row]) for row in first), dtype=np.int64, count=len(first))
-    order = first[np.lexsort((keys[first], -lengths))]
+    """The rows of distinct inputs in batches, longest first, ties by key."""
+    lengths = np.fromiter((encoder.length(items[row]) for row in rows), dtype=np.int64, count=len(rows))
+    order = rows[np.lexsort((keys[rows], -lengths))]
     return [order[start : start + encoder.batch_size] for start in range(0, len(order), encoder.batch_size)]
 
 
@@ -94,15 +94,16 @@ def _encode(
 
     def flush() -> None:
         if done:
-            order = np.concatenate(done)
-            store.write([bytes(key).ljust(keys.itemsize, b"\0") for key in keys[order]], np.concatenate(rows))
+            store.write(keys[np.concatenate(done)], np.concatenate(rows))
             done.clear()
             rows.clear()
 
     flushed = time.monotonic()
     try:
         for batch, prepared in _prepared_ahead(items, batches, encoder):
-            rows.append(encoder.forward(prepared).numpy())
+            embeddings = encoder.forward(prepared).numpy()
+            store.check(keys[batch], embeddings)
+            rows.append(embeddings)
             done.append(batch)
             if time.monotonic() - flushed > flush_seconds or sum(map(len, done)) >= FLUSH_ROWS:
                 flush()

@@ -1,0 +1,132 @@
+"""What the commands leave behind, and what they say on the way."""
+
+import csv
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+RunCli = Callable[..., Any]
+
+
+def elsewhere(trained: Any, tmp_path: Path) -> tuple[str, ...]:
+    """The options of the trained run; new files go to a folder of the test."""
+    return (*trained.options, f"--trainer.default_root_dir={tmp_path}", f"--ckpt_path={trained.checkpoint}")
+
+
+def run_folder(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "lightning_logs").glob("*/*")
+    return folder
+
+
+def test_a_run_is_named_by_target_seed_and_time(trained: Any) -> None:
+    assert re.fullmatch(r"soft-seed0-\d{8}-\d{6}-[0-9a-f]{4}", trained.folder.name)
+    assert trained.folder.parent.name == "chaosnli"
+
+
+def test_the_checkpoint_holds_plain_values_and_says_what_it_was_trained_on(trained: Any) -> None:
+    checkpoint = torch.load(trained.checkpoint, weights_only=True)
+    assert checkpoint["data_identity"]["dataset"] == "chaosnli"
+    assert checkpoint["hyper_parameters"]["num_classes"] == 3
+    assert checkpoint["hyper_parameters"]["embedding_dim"] == 4 * 6
+
+
+@pytest.mark.parametrize(("command", "split"), [("validate", "val"), ("test", "test")])
+def test_an_evaluation_writes_every_metric_and_no_config(
+    run_cli: RunCli, trained: Any, tmp_path: Path, command: str, split: str
+) -> None:
+    result = run_cli(command, *elsewhere(trained, tmp_path))
+    record = json.loads((run_folder(tmp_path) / f"{split}_metrics.json").read_text(encoding="utf-8"))
+    assert result.code == 0
+    assert {f"{split}/{name}" for name in ("loss", "kl", "accuracy", "entropy_corr", "js", "tv")} <= set(
+        record["metrics"]
+    )
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+    assert record["data"]["dataset"] == "chaosnli"
+    assert not (run_folder(tmp_path) / "config.yaml").exists()
+
+
+def test_a_validated_checkpoint_has_the_loss_that_chose_it(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    run_cli("validate", *elsewhere(trained, tmp_path))
+    record = json.loads((run_folder(tmp_path) / "val_metrics.json").read_text(encoding="utf-8"))
+    callbacks = torch.load(trained.checkpoint, weights_only=True)["callbacks"]
+    (score,) = {state["best_model_score"].item() for name, state in callbacks.items() if "Checkpoint" in name}
+    assert record["metrics"]["val/loss"] == pytest.approx(score, abs=1e-7)
+
+
+def test_predict_writes_a_distribution_for_every_item(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    result = run_cli("predict", *elsewhere(trained, tmp_path))
+    path = run_folder(tmp_path) / "predictions.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    split = json.loads((trained.folder / "split.json").read_text(encoding="utf-8"))
+    assert result.code == 0
+    assert f"48 predicted distributions in {path}" in result.out
+    assert {row["uid"]: row["split"] for row in rows} == {
+        uid: part for part in ("train", "val", "test") for uid in split[part]
+    }
+    for row in rows:
+        shares = [float(row[f"p_{name}"]) for name in ("entailment", "neutral", "contradiction")]
+        assert sum(shares) == pytest.approx(1, abs=1e-6)
+        assert float(row["entropy_nats"]) == pytest.approx(-sum(p * math.log(p) for p in shares), abs=1e-5)
+
+
+def test_a_run_that_goes_on_ends_as_one_that_was_never_stopped(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    def end_of(name: str, *options: str) -> Path:
+        last_epoch = "--checkpoint.monitor=null"  # and not the best
+        folder = f"--trainer.default_root_dir={tmp_path}/{name}"
+        assert run_cli("fit", *trained.options, last_epoch, folder, *options).code == 0
+        return run_folder(tmp_path / name) / "checkpoints" / "best.ckpt"
+
+    stopped = end_of("stopped", "--trainer.max_epochs=2")
+    resumed = torch.load(end_of("resumed", "--trainer.max_epochs=3", f"--ckpt_path={stopped}"), weights_only=True)
+    whole = torch.load(end_of("whole", "--trainer.max_epochs=3"), weights_only=True)
+    assert (resumed["epoch"], whole["epoch"]) == (2, 2)
+    assert all(torch.equal(value, resumed["state_dict"][key]) for key, value in whole["state_dict"].items())
+    assert not torch.equal(
+        whole["state_dict"]["head.output.weight"],
+        torch.load(stopped, weights_only=True)["state_dict"]["head.output.weight"],
+    )
+
+
+def test_embed_fills_the_store_once_and_says_what_is_there(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    data = [option for option in trained.options if option.startswith(("--config", "--data."))]
+    first, second = (run_cli("embed", *data, f"--data.store={tmp_path}/store") for _ in range(2))
+    assert (first.code, second.code) == (0, 0)
+    assert "48 encoded" in first.err
+    assert "48 found" in second.err
+    assert first.out == second.out
+    assert first.out.startswith("chaosnli: 48 items x 24 numbers in ")
+    assert re.search(r"^checksum [0-9a-f]{64}$", first.out, re.MULTILINE)
+
+
+def test_compare_prints_both_targets_and_where_to_look(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    result = run_cli("compare", *trained.options, "--seeds=1", f"--trainer.default_root_dir={tmp_path}")
+    names = sorted("-".join(path.name.split("-")[:2]) for path in (tmp_path / "lightning_logs" / "chaosnli").iterdir())
+    assert result.code == 0
+    assert "KL(annotators || model), nats" in result.out
+    assert "soft - hard" in result.out
+    assert f"tensorboard --logdir {tmp_path}/lightning_logs" in result.out
+    assert names == ["hard-seed0", "soft-seed0"]
+
+
+def test_compare_takes_the_saved_config_of_a_run(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    config = f"--config={trained.folder}/config.yaml"
+    assert run_cli("compare", config, "--seeds=1", f"--trainer.default_root_dir={tmp_path}").code == 0
+
+
+def test_nothing_is_said_that_a_person_cannot_mend(trained: Any, tmp_path: Path) -> None:
+    """A process of its own: where warnings are errors, warnings that are hidden would not be seen."""
+    command = [sys.executable, "-m", "soft_labels", "predict", *elsewhere(trained, tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    assert "48 found" in done.stderr
+    assert "litlogger" not in done.stderr
+    assert "site-packages" not in done.stderr

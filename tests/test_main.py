@@ -1,0 +1,74 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soft_labels.__main__ import COMMANDS
+
+HEAVY = ("torch", "numpy", "lightning", "jsonargparse", "timm", "openai", "sentence_transformers", "matplotlib")
+RunCli = Callable[..., Any]
+
+
+def module(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "soft_labels", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def script(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    path = Path(sys.executable).with_name("soft-labels")
+    return subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "soft_labels", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "soft_labels" in imported
+    assert not imported.intersection(HEAVY)
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_no_arguments_give_the_help_as_a_mistake() -> None:
+    assert module().returncode == 2
+    assert module().stdout == module("--help").stdout
+
+
+def test_an_unknown_command_is_one_line() -> None:
+    done = module("train")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "soft-labels: error: unknown command 'train'; "
+        "choose one of fit, validate, test, predict, compare, embed, data\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",), ("train",)])
+def test_module_and_console_script_agree(arguments: tuple[str, ...]) -> None:
+    first, second = module(*arguments), script(*arguments)
+    assert (first.returncode, first.stdout, first.stderr) == (second.returncode, second.stdout, second.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(name,) for name in COMMANDS] + [("data", "stats"), ("data", "fetch")], ids=" ".join
+)
+def test_every_command_has_a_help_page(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
+    result = run_cli(*arguments, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("usage: soft-labels ")
+    assert "--config" in result.out or arguments in {("data",), ("data", "fetch")}
+
+
+def test_version() -> None:
+    assert module("--version").stdout == version("soft-labels") + "\n"
+
+
+def test_a_bug_keeps_its_traceback(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "fit", ("errors", "no_such_function", ""))
+    with pytest.raises(AttributeError, match="no_such_function"):
+        run_cli("fit")
