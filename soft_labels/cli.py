@@ -5,6 +5,7 @@ import secrets
 import time
 import warnings
 from argparse import SUPPRESS
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.profilers import PassThroughProfiler
 
 from soft_labels.callbacks import PredictionFile, RunReport
 from soft_labels.datamodules import AnnotationDataModule
@@ -23,16 +25,25 @@ from soft_labels.module import SoftLabelModule, check_identity
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
     "num_sanity_val_steps": 0,
-    "log_every_n_steps": 1,
     "use_distributed_sampler": False,  # our loaders deal out the rows themselves
 }
+_IDLE = nullcontext()
 HIGHEST_SEED = 2**32 - 1
 OF_FIT_ALONE = ("ckpt_path",)
 NOTHING_TO_MEND = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning 2.6.6 itself, on torch 2.14
     "The dirpath has changed from",  # an old checkpoint is tested in a new run's folder
+    "The number of training batches .* is smaller than the logging interval",  # curves have a point an epoch
     "Couldn't infer the batch indices",  # a prediction carries its rows
 )
+
+
+class IdleProfiler(PassThroughProfiler):
+    """Profiles nothing at no cost: Lightning's own makes a generator for each of some fifty hooks a step."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """A context that does nothing."""
+        return _IDLE
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -52,6 +63,8 @@ class SoftLabelCLI(LightningCLI):
         run: Whether the first argument is a subcommand to run; otherwise the classes are only made.
     """
 
+    prog = "soft-labels"
+
     def __init__(self, args: ArgsType, run: bool = True) -> None:
         self._trained: dict[str, Any] | None = None
         super().__init__(
@@ -69,7 +82,7 @@ class SoftLabelCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser that raises its errors, for the command line to print in its own words."""
-        return super().init_parser(prog="soft-labels", exit_on_error=False, **kwargs)
+        return super().init_parser(prog=self.prog, exit_on_error=False, **kwargs)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
@@ -126,6 +139,7 @@ class SoftLabelCLI(LightningCLI):
         settings = self._get(self.config_init, "trainer")
         ours = PredictionFile() if self.subcommand == "predict" else RunReport()
         kwargs["callbacks"] = [*_as_list(settings["callbacks"]), ours]
+        kwargs["profiler"] = settings["profiler"] or IdleProfiler()
         if settings["logger"] in {None, True}:
             kwargs["logger"] = TensorBoardLogger(
                 Path(settings["default_root_dir"] or ".") / "lightning_logs",

@@ -4,9 +4,11 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import numpy as np
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from numpy.typing import NDArray
 
 from soft_labels.cli import SoftLabelCLI, show_progress
@@ -29,6 +31,22 @@ LABELS = {
     "rps": "ranked probability score",
     "kl_to_true": "KL(generating distribution || model), nats",
 }
+
+
+class CompareCLI(SoftLabelCLI):
+    """The options of ``fit``, and how many seeds; target and seed are set for each run."""
+
+    prog = "soft-labels compare"
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the number of seeds."""
+        super().add_arguments_to_parser(parser)
+        parser.add_argument("--seeds", type=PositiveInt, default=5, help="train each target with seeds 0 to N - 1")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Keep the number of seeds out of the configuration that is saved beside a run, which ``fit`` takes."""
+        super().parse_arguments(parser, args)
+        self.seeds: int = self.config.pop("seeds")
 
 
 @dataclass(frozen=True)
@@ -80,7 +98,7 @@ def compare(arguments: list[str], seeds: int) -> Comparison:
 def _fit_and_test(arguments: list[str], seed: int, target: Target) -> tuple[SoftLabelCLI, dict[str, float]]:
     """One ordinary run, tested at its best epoch."""
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-    cli = SoftLabelCLI([*quiet, *arguments, f"--model.target={target}", f"--seed_everything={seed}"], run=False)
+    cli = CompareCLI([*quiet, *arguments, f"--model.target={target}", f"--seed_everything={seed}"], run=False)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", '`.test\\(ckpt_path="best"\\)`')
@@ -142,16 +160,7 @@ def _cell(values: NDArray[np.float64], signed: bool = False) -> str:
 def run_compare(arguments: list[str]) -> None:
     """``soft-labels compare``."""
     show_progress()
-    seeds, rest = _take_seeds(arguments[1:])
+    rest = arguments[1:]
+    seeds = CompareCLI(rest, run=False).seeds
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     print_comparison(compare(rest, seeds))
-
-
-def _take_seeds(arguments: list[str]) -> tuple[int, list[str]]:
-    """Split ``--seeds N`` off the options of ``fit``."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="soft-labels compare", add_help=False, allow_abbrev=False)
-    parser.add_argument("--seeds", type=int, default=5)
-    known, rest = parser.parse_known_args(arguments)
-    return cast("int", known.seeds), rest

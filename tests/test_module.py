@@ -97,10 +97,11 @@ class PlainLoop:
         for epoch in range(epochs):
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(epoch_seed(self.seed, epoch)))
             masks = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-            for rows in train[order].split(BATCH):
+            for start in range(0, len(train), BATCH):
+                rows = train[order][start : start + BATCH]
                 mask = torch.empty(len(rows), len(self.parameters[1])).bernoulli_(keep, generator=masks) / keep
                 optimizer.zero_grad()
-                self.loss(self.logits(rows, mask), rows).backward()
+                self.loss(self.logits(rows, mask), rows).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             with torch.no_grad():
                 value = self.loss(self.logits(val), val).item()

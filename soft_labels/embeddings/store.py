@@ -208,19 +208,17 @@ class EmbeddingStore:
         Raises:
             StoreError: The embeddings are not fit to be stored (see :meth:`check`).
         """
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         self.check(keys, embeddings)
         key_array = np.ascontiguousarray(keys).view(np.uint8).reshape(-1, KEY_BYTES)
         embeddings = np.ascontiguousarray(embeddings)  # safetensors would write a view's memory as it lies
         checksum = hashlib.sha256(key_array.tobytes() + embeddings.tobytes()).hexdigest()
         path = self.folder / f"{hashlib.sha256(key_array.tobytes()).hexdigest()[:24]}.safetensors"
+        metadata = {"fingerprint": self.fingerprint, "checksum": checksum}
         with written_whole(path) as partial:
-            save_file(
-                {"keys": key_array, "embeddings": embeddings},
-                partial,
-                metadata={"fingerprint": self.fingerprint, "checksum": checksum},
-            )
+            # save_file would keep the shard from everyone but its writer, whatever the user's file mode mask says.
+            partial.write_bytes(save({"keys": key_array, "embeddings": embeddings}, metadata))
         return path
 
     def check(self, keys: Keys, embeddings: NDArray[np.float32]) -> None:

