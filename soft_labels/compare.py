@@ -87,6 +87,7 @@ def compare(arguments: list[str], seeds: int) -> Comparison:
     for seed, target in track(runs, "training heads", console=console, disable=not console.is_terminal):
         cli, metrics = _fit_and_test(arguments, seed, target)
         found[target].append(metrics)
+        _hush()  # what the first run said of data and embeddings holds for all
     return Comparison(
         cli.datamodule.dataset,
         _notes(cli, seeds),
@@ -104,6 +105,12 @@ def _fit_and_test(arguments: list[str], seed: int, target: Target) -> tuple[Soft
         warnings.filterwarnings("ignore", '`.test\\(ckpt_path="best"\\)`')
         metrics = cli.trainer.test(cli.model, ckpt_path="best", datamodule=cli.datamodule, verbose=False)[0]
     return cli, {key.removeprefix("test/"): value for key, value in metrics.items()}
+
+
+def _hush() -> None:
+    """Leave out what every run would say again."""
+    for name in ("soft_labels", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _notes(cli: SoftLabelCLI, seeds: int) -> tuple[str, ...]:
@@ -162,5 +169,4 @@ def run_compare(arguments: list[str]) -> None:
     show_progress()
     rest = arguments[1:]
     seeds = CompareCLI(rest, run=False).seeds
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     print_comparison(compare(rest, seeds))

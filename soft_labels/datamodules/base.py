@@ -1,10 +1,10 @@
-"""Lightning data modules: annotations, splits and stored embeddings become batches."""
+"""The data module that every data set shares: annotations, a split and stored embeddings become batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +12,6 @@ from lightning import LightningDataModule
 from torch import Tensor
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.annotations.chaosnli import read_chaosnli
-from soft_labels.annotations.cifar10h import read_cifar10h
-from soft_labels.annotations.digits import make_blended_digits
-from soft_labels.annotations.popquorn import read_popquorn
-from soft_labels.annotations.table import read_table
 from soft_labels.batches import Batch, BatchLoader, Targets
 from soft_labels.distributions import TiePolicy, label_distribution, majority_label
 from soft_labels.embeddings import (
@@ -55,7 +50,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
         pair_features: How two texts become one row of features.
         pair_separator: What joins the two texts where ``pair_features`` is ``one_text``.
         monitor_test: Take the test split's metrics after each training epoch; nothing ever chooses by them.
-        memory_limit_mb: Features larger than this many MiB stay memory-mapped on disk.
+        memory_limit_mb: Features larger than this many MiB stay on disk and are read as they are needed.
         order_seed: Seed of the training order (linked from ``seed_everything`` by the command line).
 
     Raises:
@@ -75,7 +70,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
         pair_features: PairFeatures = "u_v_absdiff_product",
         pair_separator: str = "\n",
         monitor_test: bool = True,
-        memory_limit_mb: int = 1024,
+        memory_limit_mb: int = 512,
         order_seed: int = 0,
     ) -> None:
         super().__init__()
@@ -207,7 +202,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
                 "split_seed": self.split_seed,
                 "group_split": self.group_split,
                 "tie": self.tie,
-                "pair_features": self.pair_features if self.data.modality == "text_pair" else "none",
+                "pair_features": self._pairing(),
             }
         )
 
@@ -217,9 +212,15 @@ class AnnotationDataModule(LightningDataModule, ABC):
             "dataset": self.dataset,
             "class_names": list(self.data.class_names),
             "encoder": {"kind": type(self.encoder).__name__, **self.encoder.fingerprint()},
-            "pair_features": self.pair_features,
+            "pair_features": self._pairing(),
             "split": {**self.split_settings(), "digest": self.split.digest()},
         }
+
+    def _pairing(self) -> str:
+        """How two texts become one row; the separator counts only where it is used."""
+        if self.data.modality != "text_pair":
+            return "none"
+        return f"one_text joined by {self.pair_separator!r}" if self.pair_features == "one_text" else self.pair_features
 
     def rows(self, part: SplitName) -> Tensor:
         """Positions of a part's items in the data, int64 ``[n]``."""
@@ -267,144 +268,3 @@ class AnnotationDataModule(LightningDataModule, ABC):
     def split_of(self) -> dict[str, SplitName]:
         """The part that each uid belongs to."""
         return {uid: part for part in SPLIT_NAMES for uid in getattr(self.split, part)}
-
-
-class ChaosNLIDataModule(AnnotationDataModule):
-    """ChaosNLI (Nie et al. 2020): premise and hypothesis pairs, 100 annotations each, three classes.
-
-    Args:
-        root: Folder that holds ``chaosnli/``.
-        subsets: Which of the two sources to read; the paper's set is both.
-        kwargs: See :class:`AnnotationDataModule`.
-    """
-
-    def __init__(
-        self,
-        root: Path = Path("data"),
-        subsets: tuple[Literal["snli", "mnli_m"], ...] = ("snli", "mnli_m"),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.root = Path(root)
-        self.subsets = subsets
-
-    def read(self) -> AnnotatedData:
-        """Read the official JSONL files."""
-        return read_chaosnli(self.root, self.subsets)
-
-
-class PopquornDataModule(AnnotationDataModule):
-    """POPQUORN politeness (Pei and Jurgens 2023): e-mails rated from 1 to 5 by 3 to 8 annotators.
-
-    Args:
-        root: Folder that holds ``popquorn/``.
-        kwargs: See :class:`AnnotationDataModule`.
-    """
-
-    def __init__(self, root: Path = Path("data"), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.root = Path(root)
-
-    def read(self) -> AnnotatedData:
-        """Read the official table of ratings."""
-        return read_popquorn(self.root)
-
-
-class Cifar10HDataModule(AnnotationDataModule):
-    """CIFAR-10H (Peterson et al. 2019): CIFAR-10 test images, about 50 annotations each, ten classes.
-
-    Args:
-        root: Folder that holds ``cifar10h/``.
-        hard: Keep the paper's CIFAR-10H-Hard, 1,103 images over the range of entropies; otherwise all 10,000.
-        subset_seed: Seed of the draw of the hard subset.
-        kwargs: See :class:`AnnotationDataModule`.
-    """
-
-    def __init__(self, root: Path = Path("data"), hard: bool = True, subset_seed: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.root = Path(root)
-        self.hard = hard
-        self.subset_seed = subset_seed
-
-    def read(self) -> AnnotatedData:
-        """Read the official counts and find the images."""
-        return read_cifar10h(self.root, hard=self.hard, seed=self.subset_seed)
-
-
-class BlendedDigitsDataModule(AnnotationDataModule):
-    """The embedded data set: blended handwritten digits with annotators simulated from a known distribution.
-
-    Args:
-        items: How many images to make.
-        data_seed: Seed of the blends and of the annotators.
-        group_split: Keep every handwritten digit within one part.
-        kwargs: See :class:`AnnotationDataModule`.
-    """
-
-    def __init__(self, items: int = 3000, data_seed: int = 0, group_split: bool = True, **kwargs: Any) -> None:
-        super().__init__(group_split=group_split, **kwargs)
-        self.items = items
-        self.data_seed = data_seed
-
-    def read(self) -> AnnotatedData:
-        """Make the images and their annotations."""
-        return make_blended_digits(self.items, self.data_seed)
-
-
-class TableDataModule(AnnotationDataModule):
-    """Your own annotations: a CSV, JSONL or Parquet table.
-
-    Args:
-        path: The table.
-        form: ``long`` has one annotation a row; ``counts`` has one item a row and a column of counts for each class.
-        uid_column: Column of the item's id.
-        text_column: Column of the text, or of the first text of a pair.
-        second_text_column: Column of the second text of a pair.
-        image_column: Column of image paths, relative to the table's folder.
-        annotator_column: Long form: column of the annotator's id, used to refuse a second annotation of one item.
-        label_column: Long form: column of the chosen class.
-        count_columns: Counts form: the columns of counts, in the order of the classes.
-        class_names: Names and order of the classes; by default the labels found, sorted, or the count columns.
-        ordinal: Whether the classes are ordered, as ratings are.
-        group_column: Column of groups that a split may keep together.
-        dataset_name: Name of the data set in logs and results; by default the file's name.
-        kwargs: See :class:`AnnotationDataModule`.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        form: Literal["long", "counts"] = "long",
-        uid_column: str = "item",
-        text_column: str | None = None,
-        second_text_column: str | None = None,
-        image_column: str | None = None,
-        annotator_column: str | None = None,
-        label_column: str | None = None,
-        count_columns: list[str] | None = None,
-        class_names: list[str] | None = None,
-        ordinal: bool = False,
-        group_column: str | None = None,
-        dataset_name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.path = Path(path)
-        self.columns: dict[str, Any] = {
-            "form": form,
-            "uid_column": uid_column,
-            "text_column": text_column,
-            "second_text_column": second_text_column,
-            "image_column": image_column,
-            "annotator_column": annotator_column,
-            "label_column": label_column,
-            "count_columns": count_columns,
-            "class_names": class_names,
-            "ordinal": ordinal,
-            "group_column": group_column,
-            "name": dataset_name,
-        }
-
-    def read(self) -> AnnotatedData:
-        """Read the table."""
-        return read_table(self.path, **self.columns)
