@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,21 @@ def _datamodule(trainer: Trainer) -> AnnotationDataModule:
     if not isinstance(datamodule, AnnotationDataModule):
         raise TypeError(f"wanted an AnnotationDataModule, got {type(datamodule).__name__}")
     return datamodule
+
+
+class CurveLogger(TensorBoardLogger):
+    """A TensorBoard logger whose curves have the epochs of training as their points, and no others.
+
+    What is evaluated after training would stand at the number of optimiser steps, far to the right of every epoch; it
+    is printed and written to a file instead (see :class:`RunReport`).
+    """
+
+    closed = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add points to the curves, unless they are closed."""
+        if not self.closed:
+            super().log_metrics(metrics, step)
 
 
 def _tensorboard(trainer: Trainer) -> TensorBoardLogger | None:
@@ -75,6 +90,12 @@ class RunReport(Callback):
         now = {key: value.item() for key, value in trainer.callback_metrics.items()}
         if now["val/loss"] < self._best.get("val/loss", float("inf")):
             self._best = {"epoch": float(trainer.current_epoch), **now}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Only training adds points to the curves."""
+        for one in trainer.loggers:
+            if isinstance(one, CurveLogger):
+                one.closed = stage != "fit"
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the metrics of ``test``."""

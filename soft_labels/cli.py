@@ -14,10 +14,9 @@ from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from soft_labels.callbacks import PredictionFile, RunReport
+from soft_labels.callbacks import CurveLogger, PredictionFile, RunReport
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.errors import ConfigError
 from soft_labels.module import SoftLabelModule, check_identity
@@ -141,7 +140,7 @@ class SoftLabelCLI(LightningCLI):
         kwargs["callbacks"] = [*_as_list(settings["callbacks"]), ours]
         kwargs["profiler"] = settings["profiler"] or IdleProfiler()
         if settings["logger"] in {None, True}:
-            kwargs["logger"] = TensorBoardLogger(
+            kwargs["logger"] = CurveLogger(
                 Path(settings["default_root_dir"] or ".") / "lightning_logs",
                 name=self.datamodule.dataset,
                 version=_run_name(self.model),

@@ -19,17 +19,17 @@ from soft_labels.objectives import Target
 TARGETS: tuple[Target, ...] = get_args(Target)
 HIGHER_IS_BETTER = ("accuracy", "entropy_corr")
 LABELS = {
-    "accuracy": "accuracy against the majority",
-    "kl": "KL(annotators || model), nats",
+    "accuracy": "accuracy",
+    "kl": "KL to annotators, nats",
     "entropy_corr": "entropy correlation",
-    "js": "Jensen-Shannon divergence, nats",
+    "js": "Jensen-Shannon, nats",
     "tv": "total variation",
     "soft_ce": "soft cross-entropy, nats",
     "brier": "Brier score",
     "entropy_error": "entropy error, nats",
-    "wasserstein": "Wasserstein distance, classes",
+    "wasserstein": "Wasserstein, classes",
     "rps": "ranked probability score",
-    "kl_to_true": "KL(generating distribution || model), nats",
+    "kl_to_true": "KL to generator, nats",
 }
 
 
@@ -123,13 +123,8 @@ def _notes(cli: SoftLabelCLI, seeds: int) -> tuple[str, ...]:
         f"majority class: ties to the {datamodule.tie}, {int(has_tie(datamodule.data.label_counts).sum()):,} items",
         f"encoder {type(datamodule.encoder).__name__}, {datamodule.embedding_dim} features",
         f"head {', '.join(f'{key} {hparams[key]}' for key in settings)}, batch {datamodule.batch_size}",
-        f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s)",
+        f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s); KL(annotators || model)",
     )
-
-
-def _spread(values: NDArray[np.float64]) -> float:
-    """Sample standard deviation; 0 for one value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -147,7 +142,7 @@ def print_comparison(comparison: Comparison) -> None:
             arrow = "↑" if name in HIGHER_IS_BETTER else "↓"
             table.add_row(f"{label} {arrow}", *(_cell(values) for values in (hard[name], soft[name])),
                           _cell(soft[name] - hard[name], signed=True))  # fmt: skip
-    console = Console(width=None)
+    console = Console()
     console.print(table)
     for line in comparison.notes:
         console.print(line, highlight=False)
@@ -160,8 +155,9 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _cell(values: NDArray[np.float64], signed: bool = False) -> str:
-    """Mean and spread."""
-    return f"{values.mean():{'+' if signed else ''}.3f} ± {_spread(values):.3f}"
+    """Mean and sample standard deviation; one value has no spread."""
+    mean = f"{values.mean():{'+' if signed else ''}.3f}"
+    return f"{mean} ± {values.std(ddof=1):.3f}" if len(values) > 1 else mean
 
 
 def run_compare(arguments: list[str]) -> None:

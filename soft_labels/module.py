@@ -197,7 +197,7 @@ class SoftLabelModule(LightningModule):
         return cast("_SplitMetrics", self.split_metrics[f"on_{split}"])
 
     def _log_split(self, split: SplitName) -> None:
-        """Log a split's metrics over the epoch as the horizontal axis."""
+        """Log a split's metrics, while fitting over the epoch as the horizontal axis."""
         values = self._metrics_of(split).finish()
         self.log_dict(values, sync_dist=True)
         if self.trainer.state.fn == "fit":

@@ -111,7 +111,7 @@ def test_compare_prints_both_targets_and_where_to_look(run_cli: RunCli, trained:
     result = run_cli("compare", *trained.options, "--seeds=1", f"--trainer.default_root_dir={tmp_path}")
     names = sorted("-".join(path.name.split("-")[:2]) for path in (tmp_path / "lightning_logs" / "chaosnli").iterdir())
     assert result.code == 0
-    assert "KL(annotators || model), nats" in result.out
+    assert "KL to annotators, nats" in result.out
     assert "soft - hard" in result.out
     assert f"tensorboard --logdir {tmp_path}/lightning_logs" in result.out
     assert names == ["hard-seed0", "soft-seed0"]

@@ -196,8 +196,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
         self.save_hyperparameters(
             {
                 "dataset": self.dataset,
-                "encoder": type(self.encoder).__name__,
-                **{f"encoder_{key}": value for key, value in self.encoder.fingerprint().items()},
+                "encoder": self.store.folder.name,
                 "batch_size": self.batch_size,
                 "split_seed": self.split_seed,
                 "group_split": self.group_split,
