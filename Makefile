@@ -25,7 +25,7 @@ $(VENV)/bin/python:
 
 # dev holds offline, so either stamp serves the quickstart.
 $(VENV)/.offline: pyproject.toml | $(VENV)/bin/python
-	test -e $(VENV)/.dev || $(BIN)/python -m pip install --editable '.[offline]'
+	test $(VENV)/.dev -nt pyproject.toml || $(BIN)/python -m pip install --editable '.[offline]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from soft_labels.embeddings.features import Features
 
 _BLOCK_ROWS = 2_048
+DRAWS = ("order", "dropout")
 
 
 class Batch(NamedTuple):
@@ -47,9 +48,9 @@ class Targets(NamedTuple):
     true_dist: Tensor | None
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """One generator seed for each pair of seed and epoch, so that neighbouring seeds share no epoch's draw."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def epoch_seed(seed: int, epoch: int, draw: Literal["order", "dropout"]) -> int:
+    """One generator seed for each seed, epoch and kind of draw, so that no two of them share their numbers."""
+    return int(np.random.SeedSequence((seed, epoch, DRAWS.index(draw))).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class BatchLoader:
@@ -107,7 +108,7 @@ class BatchLoader:
         """The rows in this epoch's order, a pure function of seed and epoch, int64 ``[n]``."""
         if self._seed is None:
             return self._rows
-        generator = torch.Generator().manual_seed(epoch_seed(self._seed, self._epoch))
+        generator = torch.Generator().manual_seed(epoch_seed(self._seed, self._epoch, "order"))
         return self._rows[torch.randperm(len(self._rows), generator=generator)]
 
     def _block(self, batches: list[Tensor]) -> Iterator[Batch]:

@@ -62,6 +62,14 @@ class RunReport(Callback):
     def __init__(self) -> None:
         self._best: dict[str, float] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far, so that a resumed run remembers it."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the best epoch from a checkpoint."""
+        self._best = state_dict["best"]
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the uids of each part, and lay out the charts."""
         folder = trainer.log_dir  # asks all processes, so it must not stand below the next line
@@ -165,7 +173,10 @@ def _best_predictions(
 
 
 class PredictionFile(BasePredictionWriter):
-    """Writes ``predictions.csv``: uid, split, probability of each class, entropy in nats; one file a process."""
+    """Writes ``predictions.csv``: uid, split, probability of each class, entropy in nats; one file a process.
+
+    The split is that of the checkpoint's training; an item that was not there is ``new``.
+    """
 
     def __init__(self) -> None:
         super().__init__(write_interval="epoch")
@@ -183,12 +194,13 @@ class PredictionFile(BasePredictionWriter):
         datamodule = _datamodule(trainer)
         rows = torch.cat([prediction["rows"] for prediction in predictions]).tolist()
         pred_dist = torch.cat([prediction["pred_dist"] for prediction in predictions]).cpu()
-        split_of = datamodule.split_of()
-        uids = [datamodule.data.uids[row] for row in rows]
+        same_split = getattr(pl_module, "trained_split", {}) == datamodule.identity()["split"]
+        split_of: Mapping[str, str] = datamodule.split_of() if same_split else {}
+        uids = [datamodule.items_to_predict.uids[row] for row in rows]
         frame = pl.DataFrame(
             {
                 "uid": uids,
-                "split": [split_of[uid] for uid in uids],
+                "split": [split_of.get(uid, "new") for uid in uids],
                 **{
                     f"p_{name}": pred_dist[:, column].numpy() for column, name in enumerate(datamodule.data.class_names)
                 },

@@ -23,16 +23,19 @@ from soft_labels.module import SoftLabelModule, check_identity
 
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
+    "devices": 1,  # a head is small: more devices are for those who ask
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 0,  # curves have a point an epoch, nothing is logged at steps
     "use_distributed_sampler": False,  # our loaders deal out the rows themselves
 }
+logger = logging.getLogger(__name__)
 _IDLE = nullcontext()
 HIGHEST_SEED = 2**32 - 1
 OF_FIT_ALONE = ("ckpt_path",)
 NOTHING_TO_MEND = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning 2.6.6 itself, on torch 2.14
     "The dirpath has changed from",  # an old checkpoint is tested in a new run's folder
+    "Checkpoint directory .* exists and is not empty",  # a run that goes on does so in its folder
     "Couldn't infer the batch indices",  # a prediction carries its rows
 )
 
@@ -71,6 +74,7 @@ class SoftLabelCLI(LightningCLI):
             AnnotationDataModule,
             subclass_mode_data=True,
             save_config_callback=SaveFitConfig,
+            save_config_kwargs={"overwrite": True},  # a resumed run goes on in its folder
             seed_everything_default=0,
             trainer_defaults=TRAINER_DEFAULTS,
             auto_configure_optimizers=False,
@@ -124,33 +128,58 @@ class SoftLabelCLI(LightningCLI):
         path = self.config.get(f"{command}.ckpt_path")
         if path is None and command in {"validate", "test", "predict"}:
             raise ConfigError(f"{command} wants --ckpt_path, the path of a .ckpt file below lightning_logs/")
-        if path is not None and not (command == "fit" and path in {"last", "hpc"}):
-            self._trained = _trained_identity(Path(path))
+        if path is not None:
+            checkpoint = _read_checkpoint(Path(path))
+            self._trained = checkpoint["data_identity"]
+            self._check_model_settings(checkpoint["hyper_parameters"])
         super()._parse_ckpt_path()
+
+    def _check_model_settings(self, trained: dict[str, Any]) -> None:
+        """Refuse a model setting that differs from the checkpoint's: Lightning would silently take the latter."""
+        given = self.config[self.config.subcommand].model
+        defaults = self._parser(self.config.subcommand).get_defaults().model
+        for key, value in trained.items():
+            if key in defaults and given[key] not in (defaults[key], value):
+                raise ConfigError(
+                    f"model.{key} is {value} in the checkpoint but {given[key]} was asked for; leave the option out"
+                )
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse to choose by the test split."""
+        settings = self.config[self.subcommand] if self.subcommand else self.config
+        for part in ("early_stopping", "checkpoint"):
+            if str(settings[part]["monitor"]).startswith("test/"):
+                raise ConfigError(f"{part}.monitor must not look at the test split; choose val/loss")
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of other data before a run's folder is made."""
         if self._trained is not None:
-            check_identity(self._trained, self.datamodule.identity(), cast("str", self.subcommand))
+            check_identity(self._trained, self.datamodule.identity(), self.subcommand == "predict")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A Trainer that leaves its results behind; its default logger keeps one explicitly named folder a run."""
         settings = self._get(self.config_init, "trainer")
-        ours = PredictionFile() if self.subcommand == "predict" else RunReport()
-        kwargs["callbacks"] = [*_as_list(settings["callbacks"]), ours]
+        ours = [RunReport(), PredictionFile()] if self.subcommand == "predict" else [RunReport()]
+        kwargs["callbacks"] = [*_as_list(settings["callbacks"]), *ours]
         kwargs["profiler"] = settings["profiler"] or IdleProfiler()
-        if settings["logger"] in {None, True}:
-            kwargs["logger"] = CurveLogger(
-                Path(settings["default_root_dir"] or ".") / "lightning_logs",
-                name=self.datamodule.dataset,
-                version=_run_name(self.model),
-                default_hp_metric=False,
-            )
+        if settings["logger"] is None or settings["logger"] is True:
+            kwargs["logger"] = self._run_logger(Path(settings["default_root_dir"] or ".") / "lightning_logs")
         return super().instantiate_trainer(**kwargs)
 
+    def _run_logger(self, folder: Path) -> CurveLogger:
+        """A folder of its own for each run; a resumed run goes on in the folder it began in, with its best epoch."""
+        run = folder / self.datamodule.dataset / _run_name(self.model)
+        if self.subcommand == "fit" and self.config["fit"]["ckpt_path"]:
+            began_in = Path(self.config["fit"]["ckpt_path"]).resolve().parent.parent
+            if (began_in / "split.json").is_file():
+                run = began_in
+            else:
+                logger.warning("the checkpoint is not in a run's folder; a new run begins, without the old best epoch")
+        return CurveLogger(run.parents[1], name=run.parent.name, version=run.name, default_hp_metric=False)
 
-def _trained_identity(path: Path) -> dict[str, Any]:
-    """What a checkpoint of this package was trained on; whatever the file holds, none of its code is run."""
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of this package; whatever the file holds, none of its code is run."""
     if not path.is_file():
         raise ConfigError(f"no checkpoint at {path}; give the path of a .ckpt file below lightning_logs/")
     try:
@@ -162,7 +191,7 @@ def _trained_identity(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or "data_identity" not in checkpoint:
         raise ConfigError(f"{path} is not a checkpoint of soft-labels fit; give a .ckpt file below lightning_logs/")
-    return cast("dict[str, Any]", checkpoint["data_identity"])
+    return cast("dict[str, Any]", checkpoint)
 
 
 def _as_list(callbacks: list[Callback] | Callback | None) -> list[Callback]:
@@ -199,12 +228,12 @@ def show_progress() -> None:
     for message in NOTHING_TO_MEND:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
-    logger = logging.getLogger("soft_labels")
-    if not logger.handlers:
+    ours = logging.getLogger("soft_labels")
+    if not ours.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+        ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
 
 
 def run_lightning(arguments: list[str]) -> None:

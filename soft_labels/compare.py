@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from soft_labels.cli import SoftLabelCLI, show_progress
@@ -41,7 +41,7 @@ class CompareCLI(SoftLabelCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the number of seeds."""
         super().add_arguments_to_parser(parser)
-        parser.add_argument("--seeds", type=PositiveInt, default=5, help="train each target with seeds 0 to N - 1")
+        parser.add_argument("--seeds", type=int, default=5, help="train each target with seeds 0 to N - 1")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Keep the number of seeds out of the configuration that is saved beside a run, which ``fit`` takes."""
@@ -165,4 +165,4 @@ def run_compare(arguments: list[str]) -> None:
     show_progress()
     rest = arguments[1:]
     seeds = CompareCLI(rest, run=False).seeds
-    print_comparison(compare(rest, seeds))
+    rank_zero_only(print_comparison)(compare(rest, seeds))

@@ -20,10 +20,7 @@ READERS: dict[str, Callable[[Path], AnnotatedData]] = {
 
 
 def stats(
-    root: Path = Path("data"),
-    tie: TiePolicy = "lowest",
-    figure: Path = Path("lightning_logs/data_stats/entropy.png"),
-    config: list[str] | None = None,
+    root: Path = Path("data"), tie: TiePolicy = "lowest", figure: Path = Path("lightning_logs/data_stats/entropy.png")
 ) -> None:
     """Print the paper's Table 1 for the data on disk and draw its Figure 3.
 
@@ -31,22 +28,25 @@ def stats(
         root: Folder that holds the data sets; those that are absent are left out.
         tie: Which class wins a tied majority.
         figure: Where the histograms of entropy go, as PNG, PDF or SVG.
-        config: Describe the data of these configuration files of fit instead, your own table for example.
     """
-    found = [_of_config(config)] if config else _on_disk(root)
+    _describe(_on_disk(root), tie, figure)
+
+
+def _describe(found: list[AnnotatedData], tie: TiePolicy, figure: Path) -> None:
+    """The table and the figure."""
     print_stats([summarise(data, tie) for data in found])
     entropies = [(data.name, normalized_entropy(label_distribution(data.label_counts))) for data in found]
     save_figure(entropy_figure(entropies), figure)
     print(f"entropy of each data set drawn in {figure}")  # noqa: T201
 
 
-def _of_config(config: list[str]) -> AnnotatedData:
-    """The data that a configuration describes; nothing is encoded, so any encoder stands in for one not yet chosen."""
+def _describe_configured(options: list[str], figure: Path) -> None:
+    """The data that options of fit describe; nothing is encoded, so any encoder stands in for one not yet chosen."""
     from soft_labels.cli import parse_datamodule
 
-    arguments = [option for path in config for option in ("--config", path)]
-    arguments.append("--data.encoder=soft_labels.encoders.OpenAIEncoder")
-    return parse_datamodule(arguments, "soft-labels data stats", "The data of a configuration.").read().sorted_by_uid()
+    stand_in = "--data.encoder=soft_labels.encoders.OpenAIEncoder"
+    datamodule = parse_datamodule([*options, stand_in], "soft-labels data stats", "The data of a configuration.")
+    _describe([datamodule.read().sorted_by_uid()], datamodule.tie, figure)
 
 
 def _on_disk(root: Path) -> list[AnnotatedData]:
@@ -73,20 +73,40 @@ def fetch(name: DatasetName, root: Path = Path("data")) -> None:
 
 
 def run_data(arguments: list[str]) -> None:
-    """``soft-labels data stats | fetch``."""
+    """``soft-labels data stats | fetch``; ``stats`` also takes ``--config`` and the ``--data`` options of fit."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(prog="soft-labels data", description="Describe or download data sets.", exit_on_error=False)
     commands = parser.add_subcommands()
-    describe = ArgumentParser(description="Print the paper's Table 1 and draw its Figure 3.", exit_on_error=False)
-    describe.add_function_arguments(stats, as_group=False, skip={"config"})
-    describe.add_argument(
-        "-c", "--config", action="append", help="configuration of fit whose data to describe instead; several overlay"
+    describe = ArgumentParser(
+        description="Print the paper's Table 1 and draw its Figure 3.",
+        epilog="With --config FILE and --data.* options of fit it describes those data, your own table for example.",
+        exit_on_error=False,
     )
+    describe.add_function_arguments(stats, as_group=False)
     commands.add_subcommand("stats", describe, help="describe annotations")
     download = ArgumentParser(description="Download a data set's official files.", exit_on_error=False)
     download.add_function_arguments(fetch, as_group=False, as_positional=True)
     commands.add_subcommand("fetch", download, help="download a data set's official files")
-    chosen = parser.parse_args(arguments[1:])
+    own, of_fit = _apart(arguments[1:])
+    chosen = parser.parse_args(own)
+    settings = chosen[chosen.subcommand].as_dict()
     functions: dict[str, Callable[..., None]] = {"stats": stats, "fetch": fetch}
-    functions[chosen.subcommand](**chosen[chosen.subcommand].as_dict())
+    if of_fit and chosen.subcommand == "stats":
+        _describe_configured(of_fit, settings["figure"])
+    else:
+        functions[chosen.subcommand](**settings)
+
+
+def _apart(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments of ``stats`` or ``fetch``, and the options of fit among them."""
+    own: list[str] = []
+    of_fit: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, _, value = argument.partition("=")
+        if name in {"-c", "--config", "--data"} or name.startswith("--data."):
+            of_fit += [name, value or next(rest, "")]
+        else:
+            own.append(argument)
+    return own, of_fit

@@ -6,12 +6,12 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MetricCollection
 
 from soft_labels.batches import Batch, BatchLoader, epoch_seed
 from soft_labels.errors import ConfigError
 from soft_labels.heads import MLPHead
-from soft_labels.metrics import KLDivergence, all_metrics, core_metrics
+from soft_labels.metrics import KLDivergence, MeanLoss, all_metrics, core_metrics
 from soft_labels.objectives import Target, item_losses
 from soft_labels.splits import SplitName
 
@@ -48,9 +48,8 @@ class SoftLabelModule(LightningModule):
         standardize: Standardise features by the training split's mean and deviation, kept in the checkpoint.
         seed: Seed of initial weights and dropout (linked from ``seed_everything`` by the command line).
 
-    Source: the paper's sections 3.2 and 3.3. Width, dropout and plateau patience are not given there; the defaults of
-    learning rate and dropout had the lowest validation loss, both targets together, over the three data sets of the
-    paper with the packaged encoders.
+    Source: the paper's sections 3.2 and 3.3; width, dropout and plateau patience are not given there, and every default
+    is this project's own.
     """
 
     head: MLPHead
@@ -83,9 +82,10 @@ class SoftLabelModule(LightningModule):
         self.target: Target = target
         self.head = MLPHead(embedding_dim, num_classes, hidden_width, dropout, seed)
         self.split_metrics = nn.ModuleDict()
-        self._train_outputs: list[tuple[Tensor, Batch]] = []
+        self._train_outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self._mask_generator = torch.Generator()
         self._processes = 1
+        self.trained_split: dict[str, Any] = {}  # of the loaded checkpoint
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``[B, C]`` of features ``[B, D]``, without dropout."""
@@ -108,7 +108,10 @@ class SoftLabelModule(LightningModule):
 
     def _datamodule(self) -> Any:
         """The data module in use."""
-        return self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if datamodule is None:
+            raise ConfigError("wanted trainer.fit(module, datamodule=...) with a data module of this package, got none")
+        return datamodule
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, and the plateau schedule if chosen."""
@@ -129,7 +132,7 @@ class SoftLabelModule(LightningModule):
         cast("BatchLoader", self.trainer.train_dataloader).set_epoch(self.current_epoch)
         if self._mask_generator.device.type != self.device.type:
             self._mask_generator = torch.Generator(self.device)
-        self._mask_generator.manual_seed(epoch_seed(self.hparams["seed"], self.current_epoch))
+        self._mask_generator.manual_seed(epoch_seed(self.hparams["seed"], self.current_epoch, "dropout"))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of this process's share; averaged over processes it is the mean over the whole mini-batch."""
@@ -138,7 +141,7 @@ class SoftLabelModule(LightningModule):
         if mask is not None and processes > 1:
             mask = mask[self.global_rank :: processes]
         logits = self.head(batch.features, mask)
-        self._train_outputs.append((logits.detach(), batch))
+        self._train_outputs.append((logits.detach(), batch.label_dist, batch.majority_label))
         if len(self._train_outputs) == _BATCHES_HELD:
             self._count_train_outputs()
         losses = item_losses(self.target, logits, batch.label_dist, batch.majority_label)
@@ -153,20 +156,15 @@ class SoftLabelModule(LightningModule):
         """Count the batches held so far into the training split's metrics, many at once, and let them go."""
         if not self._train_outputs:
             return
-        logits = torch.cat([logits for logits, _ in self._train_outputs])
-        batches = [batch for _, batch in self._train_outputs]
+        logits, label_dist, label = (torch.cat(parts) for parts in zip(*self._train_outputs, strict=True))
         self._train_outputs.clear()
-        whole = batches[0]._replace(
-            label_dist=torch.cat([batch.label_dist for batch in batches]),
-            majority_label=torch.cat([batch.majority_label for batch in batches]),
-            true_dist=None,
-        )
-        self._update("train", logits, whole)
+        self._update("train", logits, label_dist, label)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Metrics of the validation split and, while fitting, of the monitored test split; returns the logits."""
         logits = self(batch.features)
-        self._update("test" if dataloader_idx else "val", logits, batch)
+        split: SplitName = "test" if dataloader_idx else "val"
+        self._update(split, logits, batch.label_dist, batch.majority_label, batch.true_dist)
         return cast("Tensor", logits)
 
     def on_validation_epoch_end(self) -> None:
@@ -177,7 +175,7 @@ class SoftLabelModule(LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Every metric on the test split."""
-        self._update("test", self(batch.features), batch)
+        self._update("test", self(batch.features), batch.label_dist, batch.majority_label, batch.true_dist)
 
     def on_test_epoch_end(self) -> None:
         """Log the test split."""
@@ -187,10 +185,12 @@ class SoftLabelModule(LightningModule):
         """Predicted distributions."""
         return {"rows": batch.rows, "pred_dist": self(batch.features).softmax(dim=-1)}
 
-    def _update(self, split: SplitName, logits: Tensor, batch: Batch) -> None:
+    def _update(
+        self, split: SplitName, logits: Tensor, label_dist: Tensor, label: Tensor, true_dist: Tensor | None = None
+    ) -> None:
         """Count a batch into a split's metrics."""
-        losses = item_losses(self.target, logits, batch.label_dist, batch.majority_label)
-        self._metrics_of(split).update(losses, logits, batch)
+        losses = item_losses(self.target, logits, label_dist, label)
+        self._metrics_of(split).update(losses, logits, label_dist, label, true_dist)
 
     def _metrics_of(self, split: SplitName) -> "_SplitMetrics":
         """A split's metrics; the prefix keeps the name ``train`` free for torch."""
@@ -216,17 +216,25 @@ class SoftLabelModule(LightningModule):
         trainer = self._trainer
         if trainer is None:
             return
-        check_identity(checkpoint.get("data_identity", {}), self._datamodule().identity(), str(trainer.state.fn))
+        trained = checkpoint.get("data_identity", {})
+        self.trained_split = trained.get("split", {})
+        check_identity(trained, self._datamodule().identity(), predicting=trainer.state.fn == "predict")
 
 
-def check_identity(trained: dict[str, Any], here: dict[str, Any], command: str) -> None:
-    """Refuse a checkpoint of other data or other features; ``predict`` may meet another data set.
+def check_identity(trained: dict[str, Any], here: dict[str, Any], predicting: bool) -> None:
+    """Refuse a checkpoint of other data or other features; predicting may meet other items of the same kind.
+
+    Args:
+        trained: The ``identity`` of the data module that the head was trained with.
+        here: The ``identity`` of the present one.
+        predicting: Whether the head is only asked for predictions.
 
     Raises:
-        ConfigError: The data set, its classes, the split or the encoder differ.
+        ConfigError: The classes or the features differ or, unless predicting, the data set or its split.
     """
+    free = {"dataset", "split"} if predicting else set()
     for key, present in here.items():
-        if trained.get(key) != present and not (key == "dataset" and command == "predict"):
+        if trained.get(key) != present and key not in free:
             raise ConfigError(
                 f"the checkpoint was trained on another {key}: wanted {present} as in the present data, "
                 f"got {trained.get(key)}; choose the data settings that the checkpoint was trained with"
@@ -239,16 +247,18 @@ class _SplitMetrics(nn.Module):
     def __init__(self, split: SplitName, make: Any) -> None:
         super().__init__()
         self.split = split
-        self.loss = MeanMetric()
+        self.loss = MeanLoss()
         self.metrics: MetricCollection = make(prefix=f"{split}/")
         self.to_true = KLDivergence()
 
-    def update(self, losses: Tensor, logits: Tensor, batch: Batch) -> None:
+    def update(
+        self, losses: Tensor, logits: Tensor, label_dist: Tensor, label: Tensor, true_dist: Tensor | None
+    ) -> None:
         """Count a batch."""
         self.loss.update(losses)
-        self.metrics.update(logits=logits, label_dist=batch.label_dist, majority_label=batch.majority_label)
-        if batch.true_dist is not None:
-            self.to_true.update(logits, batch.true_dist)
+        self.metrics.update(logits=logits, label_dist=label_dist, majority_label=label)
+        if true_dist is not None:
+            self.to_true.update(logits, true_dist)
 
     def finish(self) -> dict[str, Tensor]:
         """The values over all processes; afterwards the split starts anew."""

@@ -88,8 +88,8 @@ def _check_class_sizes(majority_label: NDArray[np.int64]) -> None:
     if counts.min() < len(SPLIT_NAMES):
         rare = int(labels[counts.argmin()])
         raise DataError(
-            f"class {rare} is the majority of {counts.min()} item(s), too few to stand in train, val and test; "
-            "add items or merge the class with another"
+            f"class number {rare} (from 0) is the majority of {counts.min()} item(s), too few to stand in train, val "
+            "and test; add items or merge the class with another"
         )
 
 

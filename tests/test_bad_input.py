@@ -244,6 +244,17 @@ class Exploit:
         return os.mkdir, (str(self.folder),)
 
 
+class TestSelection:
+    @pytest.mark.parametrize("part", ["early_stopping", "checkpoint"])
+    def test_by_the_test_split(self, refused: Refused, nli: tuple[str, str], part: str) -> None:
+        message = refused(*nli, f"--{part}.monitor=test/loss")
+        assert f"{part}.monitor must not look at the test split" in message
+
+    @pytest.mark.parametrize("word", ["last", "hpc"])
+    def test_going_on_with_a_run_that_has_no_name(self, refused: Refused, nli: tuple[str, str], word: str) -> None:
+        assert f"no checkpoint at {word}" in refused(*nli, f"--ckpt_path={word}")
+
+
 class TestCheckpoint:
     @pytest.fixture
     def refused_test(self, refused: Refused, trained: Any, tmp_path: Path) -> Refused:
@@ -258,6 +269,10 @@ class TestCheckpoint:
     @pytest.mark.parametrize("command", ["validate", "test", "predict"])
     def test_not_named(self, refused: Refused, nli: tuple[str, str], command: str) -> None:
         assert f"{command} wants --ckpt_path" in refused(*nli, command=command)
+
+    def test_with_other_model_settings(self, refused_test: Refused, trained: Any) -> None:
+        message = refused_test(f"--ckpt_path={trained.checkpoint}", "--model.target=hard")
+        assert "model.target is soft in the checkpoint but hard was asked for" in message
 
     @pytest.mark.parametrize("name", ["none.ckpt", "best"])
     def test_missing(self, refused_test: Refused, name: str) -> None:

@@ -132,10 +132,11 @@ def test_no_rows_are_no_batches(features: Features) -> None:
 
 
 def test_neighbouring_seeds_and_epochs_share_no_draw() -> None:
-    seeds = [epoch_seed(seed, epoch) for seed, epoch in itertools.product(range(60), range(60))]
-    assert len(set(seeds)) == 3_600
+    at = list(itertools.product(range(60), range(60)))
+    seeds = [*(epoch_seed(*pair, "order") for pair in at), *(epoch_seed(*pair, "dropout") for pair in at)]
+    assert len(set(seeds)) == 7_200
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert epoch_seed(3, 4) == epoch_seed(3, 4)
+    assert epoch_seed(3, 4, "order") == epoch_seed(3, 4, "order")
 
 
 def test_a_batch_moves_whole(features: Features) -> None:

@@ -80,20 +80,62 @@ def test_predict_writes_a_distribution_for_every_item(run_cli: RunCli, trained: 
 
 def test_a_run_that_goes_on_ends_as_one_that_was_never_stopped(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     def end_of(name: str, *options: str) -> Path:
-        last_epoch = "--checkpoint.monitor=null"  # and not the best
+        last_epoch = ("--checkpoint.monitor=null", "--checkpoint.enable_version_counter=false")  # and not the best
         folder = f"--trainer.default_root_dir={tmp_path}/{name}"
-        assert run_cli("fit", *trained.options, last_epoch, folder, *options).code == 0
+        assert run_cli("fit", *trained.options, *last_epoch, folder, *options).code == 0
         return run_folder(tmp_path / name) / "checkpoints" / "best.ckpt"
 
-    stopped = end_of("stopped", "--trainer.max_epochs=2")
-    resumed = torch.load(end_of("resumed", "--trainer.max_epochs=3", f"--ckpt_path={stopped}"), weights_only=True)
+    stopped = end_of("run", "--trainer.max_epochs=2")
+    before = torch.load(stopped, weights_only=True)
+    resumed = torch.load(end_of("run", "--trainer.max_epochs=3", f"--ckpt_path={stopped}"), weights_only=True)
     whole = torch.load(end_of("whole", "--trainer.max_epochs=3"), weights_only=True)
-    assert (resumed["epoch"], whole["epoch"]) == (2, 2)
+    assert (before["epoch"], resumed["epoch"], whole["epoch"]) == (1, 2, 2)
     assert all(torch.equal(value, resumed["state_dict"][key]) for key, value in whole["state_dict"].items())
-    assert not torch.equal(
-        whole["state_dict"]["head.output.weight"],
-        torch.load(stopped, weights_only=True)["state_dict"]["head.output.weight"],
-    )
+
+
+@pytest.fixture(scope="module")
+def overfitted(run_cli: RunCli, trained: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run whose validation loss only rises after its first epochs, and the options that made it."""
+    root = tmp_path_factory.mktemp("overfitted")
+    options = [
+        *trained.options,
+        f"--trainer.default_root_dir={root}",
+        "--model.lr=0.03",
+        "--early_stopping.patience=99",
+    ]
+    assert run_cli("fit", *options, "--trainer.max_epochs=12").code == 0
+    return run_folder(root), options
+
+
+def test_a_run_that_goes_on_keeps_its_folder_and_its_best_epoch(
+    run_cli: RunCli, overfitted: tuple[Path, list[str]]
+) -> None:
+    folder, options = overfitted
+    path = folder / "checkpoints" / "best.ckpt"
+    best = torch.load(path, weights_only=True)
+    assert best["epoch"] < 8, "the test wants later epochs that are worse"
+    result = run_cli("fit", *options, "--trainer.max_epochs=14", f"--ckpt_path={path}")
+    assert result.code == 0
+    assert run_folder(folder.parents[2]) == folder, "no second folder"
+    assert torch.load(path, weights_only=True)["epoch"] == best["epoch"]
+    assert f"best epoch {best['epoch']} by val/loss" in result.err
+    assert sorted(file.name for file in path.parent.iterdir()) == ["best.ckpt"]
+
+
+def test_a_list_of_loggers_is_taken(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    csv = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": str(tmp_path)}}
+    assert run_cli("fit", *trained.options, f"--trainer.logger={json.dumps([csv])}").code == 0
+    assert list(tmp_path.glob("**/metrics.csv"))
+
+
+def test_predict_takes_other_items_of_the_same_kind(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
+    options = [*trained.options, f"--trainer.default_root_dir={tmp_path}", f"--ckpt_path={trained.checkpoint}"]
+    result = run_cli("predict", *options, "--data.subsets=[snli]", "--data.split_seed=5")
+    assert result.code == 0, result.err
+    (path,) = tmp_path.glob("lightning_logs/*/*/predictions.csv")
+    rows = path.read_text().splitlines()[1:]
+    assert len(rows) == 24
+    assert all(",new," in row for row in rows), "the split of another draw says nothing of what was trained on"
 
 
 def test_embed_fills_the_store_once_and_says_what_is_there(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -65,6 +65,10 @@ def fit(
     return trainer, curves
 
 
+def seeded(seed: int, epoch: int, draw: Literal["order", "dropout"]) -> torch.Generator:
+    return torch.Generator().manual_seed(epoch_seed(seed, epoch, draw))
+
+
 class PlainLoop:
     """The same rule by hand, in double precision where it can be: what one head alone must do."""
 
@@ -95,8 +99,8 @@ class PlainLoop:
         curve: list[tuple[float, float]] = []
         lowest, since_cut, reference, waited = float("inf"), 0, float("inf"), 0
         for epoch in range(epochs):
-            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(epoch_seed(self.seed, epoch)))
-            masks = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
+            order = torch.randperm(len(train), generator=seeded(self.seed, epoch, "order"))
+            masks = seeded(self.seed, epoch, "dropout")
             for start in range(0, len(train), BATCH):
                 rows = train[order][start : start + BATCH]
                 mask = torch.empty(len(rows), len(self.parameters[1])).bernoulli_(keep, generator=masks) / keep

@@ -67,7 +67,7 @@ def test_a_notebook_runs_and_the_soft_head_comes_closer_to_the_annotators(
     NotebookClient(notebook, timeout=300, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
     text = shown(notebook)
     assert "Warning" not in text
-    hard, soft = map(float, re.findall(rf"KL\(annotators.*?{NUMBER}\D+?{NUMBER}", text)[-1])
+    hard, soft = map(float, re.findall(rf"KL to annotators.*?{NUMBER}\D+?{NUMBER}", text)[-1])
     assert soft < hard
     assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) == 3
     assert not list(folder.iterdir()), "results go beside the notebooks' folder, not into it"

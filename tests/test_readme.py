@@ -22,7 +22,7 @@ from tests.conftest import RunCli
 
 ROOT = Path(__file__).parents[1]
 TINY_IMAGES = ("--data.encoder.image_size=32", "--data.split_ratios=[0.6,0.2,0.2]")
-CI_RUNS = re.compile(r"make (quickstart|test)|python -m tests\.benchmarks\.\w+")
+CI_RUNS = re.compile(r"make (quickstart|test)|python -m tests\.benchmarks\.\w+.*")
 
 
 def blocks(language: str) -> list[str]:
@@ -46,6 +46,7 @@ def workplace(
     folder = tmp_path_factory.mktemp("readme")
     (folder / "configs").symlink_to(ROOT / "configs")
     shutil.copy(tiny_table, folder / "annotations.csv")
+    (folder / "new.csv").write_text("item,text\nnew-1,Could you help me?\nnew-2,Go away.\n")
     shutil.copytree(tiny_cifar10h_root / "cifar10h" / "cifar10-test", folder / "data" / "cifar10h" / "cifar10-test")
     for root in (tiny_chaosnli_root, tiny_popquorn_root, tiny_cifar10h_root):
         shutil.copytree(root, folder / "served", dirs_exist_ok=True)
@@ -99,7 +100,9 @@ def test_every_command_of_the_readme_works_in_its_order(
     for command in shown:
         result = run_cli(*quick_form(command, quick, workplace))
         assert result.code == 0, f"{command}\n{result.err}"
-    assert list(workplace.glob("lightning_logs/*/*/predictions.csv"))
+    written = [path.read_text() for path in workplace.glob("lightning_logs/*/*/predictions.csv")]
+    assert sorted(text.count("\n") for text in written) == [3, 46]
+    assert any("new-1,new," in text for text in written)
     assert (workplace / "lightning_logs" / "data_stats" / "entropy.png").is_file()
 
 
@@ -112,7 +115,8 @@ def test_the_other_commands_are_run_by_ci_or_below() -> None:
             assert command in script
 
 
-def test_the_python_of_the_readme_runs() -> None:
+def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:
+    monkeypatch.chdir(workplace)
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), {})  # noqa: S102 (our own README)
 

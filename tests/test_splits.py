@@ -119,7 +119,7 @@ def test_ratios_that_are_no_shares_are_refused(labels: NDArray[np.int64], ratios
 def test_a_class_with_fewer_items_than_parts_is_named(grouped: bool) -> None:
     labels = np.repeat([0, 1, 2], [60, 60, 2])
     uids = [str(number) for number in range(122)]
-    with pytest.raises(DataError, match=r"class 2 is the majority of 2 item\(s\), too few"):
+    with pytest.raises(DataError, match=r"class number 2 \(from 0\) is the majority of 2 item\(s\), too few"):
         draw_split(uids, labels, groups=uids if grouped else None)
 
 

@@ -18,6 +18,21 @@ Input = str | tuple[str, str] | ImageInput
 
 
 @dataclass(frozen=True)
+class Items:
+    """Items that nobody need have annotated, for a head to predict.
+
+    Args:
+        uids: ``[N]`` the items' ids, unique.
+        inputs: ``[N]`` a text, a pair of texts, or an image.
+        modality: What every entry of ``inputs`` is.
+    """
+
+    uids: tuple[str, ...]
+    inputs: Sequence[Input]
+    modality: Modality
+
+
+@dataclass(frozen=True)
 class AnnotatedData:
     """Items, what was shown to the annotators, and how many of them chose each class.
 
@@ -89,6 +104,11 @@ class AnnotatedData:
     def num_classes(self) -> int:
         """Number of classes, C."""
         return len(self.class_names)
+
+    @property
+    def items(self) -> Items:
+        """The items without their annotations."""
+        return Items(self.uids, self.inputs, self.modality)
 
     def take(self, rows: Sequence[int]) -> "AnnotatedData":
         """The items at ``rows``, in that order."""

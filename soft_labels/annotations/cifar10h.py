@@ -144,7 +144,7 @@ def _from_folder(folder: Path, chosen: Sequence[int]) -> list[ImageInput]:
     if missing:
         raise DataError(
             f"{folder}: {len(missing)} of {len(chosen)} images are missing, the first is {missing[0]}.jpg (or .png). "
-            f"{remedy('cifar10h')}"
+            f"Complete the folder or remove it. {remedy('cifar10h')}"
         )
     return [there[f"{index:05d}"] for index in chosen]
 

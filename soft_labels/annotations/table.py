@@ -11,7 +11,7 @@ import polars as pl
 import torch
 
 from soft_labels.annotations._rows import at, read_rows
-from soft_labels.annotations.base import AnnotatedData, Input, Modality
+from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
 from soft_labels.errors import ConfigError, DataError
 
 Form = Literal["long", "counts"]
@@ -88,6 +88,38 @@ def read_table(
         ordinal=ordinal,
         groups=None if group_column is None else tuple(items["group"]),
     )
+
+
+def read_items(
+    path: Path,
+    *,
+    uid_column: str,
+    text_column: str | None = None,
+    second_text_column: str | None = None,
+    image_column: str | None = None,
+) -> Items:
+    """Read items to predict; a table of annotations serves as well as one row an item.
+
+    Args:
+        path: As in :func:`read_table`.
+        uid_column: The item's id.
+        text_column: The text, or the first of two.
+        second_text_column: The second text of a pair.
+        image_column: An image file, relative to the table's folder.
+
+    Returns:
+        One item for each uid, ordered by uid as text.
+
+    Raises:
+        ConfigError: The columns describe no input or several.
+        DataError: The file, a column, a value or an image is missing, or a uid has two inputs.
+    """
+    path = path.expanduser()
+    shown, modality = _input_columns(text_column, second_text_column, image_column)
+    rows = read_rows(path, {"uid": uid_column, **shown})
+    _check_one_input(rows, path, list(shown))
+    items = rows.unique("uid").sort("uid")
+    return Items(tuple(items["uid"]), _inputs(items, modality, path), modality)
 
 
 def _count(index: int) -> str:
@@ -167,6 +199,13 @@ def _tally(rows: pl.DataFrame, path: Path, classes: int) -> pl.DataFrame:
             who, uid = again["annotator"][0], again["uid"][0]
             raise DataError(f"{at(path, again)}: annotator {who!r} labels item {uid!r} again; keep one of the rows")
     shared = [column for column in rows.columns if column in {"input_0", "input_1", "group"}]
+    _check_one_input(rows, path, shared)
+    chosen = [(pl.col("class") == index).sum().cast(pl.Float64).alias(_count(index)) for index in range(classes)]
+    return rows.group_by("uid").agg(pl.col(shared).first(), *chosen)
+
+
+def _check_one_input(rows: pl.DataFrame, path: Path, shared: Sequence[str]) -> None:
+    """All rows of an item agree on the columns that describe it."""
     for column in shared:
         other = rows.filter(pl.col(column) != pl.col(column).first().over("uid"))
         if not other.is_empty():
@@ -174,8 +213,6 @@ def _tally(rows: pl.DataFrame, path: Path, classes: int) -> pl.DataFrame:
                 f"{at(path, other)}: item {other['uid'][0]!r} has another {column.partition('_')[0]} than in its first "
                 "row; a uid names one item: correct the row or its uid"
             )
-    chosen = [(pl.col("class") == index).sum().cast(pl.Float64).alias(_count(index)) for index in range(classes)]
-    return rows.group_by("uid").agg(pl.col(shared).first(), *chosen)
 
 
 def _counted(rows: pl.DataFrame, path: Path, counts: Mapping[str, str]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
-from soft_labels.annotations.base import AnnotatedData
+from soft_labels.annotations.base import AnnotatedData, Items
 from soft_labels.batches import Batch, BatchLoader, Targets
 from soft_labels.distributions import TiePolicy, label_distribution, majority_label
 from soft_labels.embeddings import (
@@ -24,7 +24,6 @@ from soft_labels.embeddings import (
     encoder_inputs,
     open_features,
 )
-from soft_labels.embeddings.store import Keys
 from soft_labels.encoders.base import Encoder
 from soft_labels.errors import ConfigError, DataError
 from soft_labels.splits import SPLIT_NAMES, Split, SplitName, draw_split
@@ -89,7 +88,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
         self.monitor_test = monitor_test
         self.memory_limit_mb = memory_limit_mb
         self.order_seed = order_seed
-        self.encoded: StageReport | None = None
+        self.encoded: StageReport | None = None  # what the last encoding stage did
 
     @abstractmethod
     def read(self) -> AnnotatedData:
@@ -166,27 +165,23 @@ class AnnotationDataModule(LightningDataModule, ABC):
             None if true is None else true.float(),
         )
 
-    @cached_property
-    def _columns(self) -> list[Keys]:
-        """Content keys of what the encoder is shown."""
-        return [content_keys(column) for column in self._inputs()]
-
-    def _inputs(self) -> list[Any]:
-        """What the encoder is shown, a list for each side."""
-        return list(encoder_inputs(self.data, self.pair_features, self.pair_separator))
-
     def prepare_data(self) -> None:
         """Encode what the store lacks, once it is sure that the data can be split."""
-        if self.encoded is None:
-            _ = self.split
-            items = [item for column in self._inputs() for item in column]
-            self.encoded = encode_missing(items, np.concatenate(self._columns), self.encoder, self.store)
+        _ = self.features
 
     @cached_property
     def features(self) -> Features:
         """The features of all items, verified; in memory where they fit the limit."""
-        self.prepare_data()
-        features = open_features(self.store, self._columns, self.dataset)
+        _ = self.split
+        return self._features_of(self.data.items)
+
+    def _features_of(self, items: Items) -> Features:
+        """Encode what the store lacks of some items, and open their features."""
+        columns = encoder_inputs(items, self.pair_features, self.pair_separator)
+        keys = [content_keys(column) for column in columns]
+        inputs = [item for column in columns for item in column]
+        self.encoded = encode_missing(inputs, np.concatenate(keys), self.encoder, self.store)
+        features = open_features(self.store, keys, self.dataset)
         if len(features) * features.dim * 4 <= self.memory_limit_mb * _MEBIBYTE:
             features.load()
         return features
@@ -237,9 +232,11 @@ class AnnotationDataModule(LightningDataModule, ABC):
 
     def _loader(self, rows: Tensor, batch_size: int, seed: int | None = None) -> BatchLoader:
         """Batches of some rows; each process takes its share."""
-        trainer = self.trainer
-        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return BatchLoader(self.features, self.targets, rows, batch_size, seed, rank, world_size)
+        return BatchLoader(self.features, self.targets, rows, batch_size, seed, *self._share())
+
+    def _share(self) -> tuple[int, int]:
+        """This process's number, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch, or leave it where it is already."""
@@ -260,9 +257,17 @@ class AnnotationDataModule(LightningDataModule, ABC):
         """The test split."""
         return self._loader(self.rows("test"), self.eval_batch_size)
 
+    @cached_property
+    def items_to_predict(self) -> Items:
+        """What ``predict`` is asked about: every item, unless a subclass has others."""
+        return self.data.items
+
     def predict_dataloader(self) -> BatchLoader:
-        """Every item."""
-        return self._loader(torch.arange(len(self.data)), self.eval_batch_size)
+        """Every item to predict; the batches' targets are empty, since nothing reads them."""
+        features = self._features_of(self.items_to_predict)
+        empty = Targets(torch.empty(len(features), 0), torch.empty(len(features), dtype=torch.long), None)
+        rows = torch.arange(len(features))
+        return BatchLoader(features, empty, rows, self.eval_batch_size, None, *self._share())
 
     def split_of(self) -> dict[str, SplitName]:
         """The part that each uid belongs to."""

@@ -1,10 +1,11 @@
 """Your own annotations."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from soft_labels.annotations.base import AnnotatedData
-from soft_labels.annotations.table import read_table
+from soft_labels.annotations.base import AnnotatedData, Items
+from soft_labels.annotations.table import read_items, read_table
 from soft_labels.datamodules.base import AnnotationDataModule
 
 
@@ -25,6 +26,7 @@ class TableDataModule(AnnotationDataModule):
         ordinal: Whether the classes are ordered, as ratings are.
         group_column: Column of groups that a split may keep together.
         dataset_name: Name of the data set in logs and results; by default the file's name.
+        predict_path: Table of new items for ``predict``, with the same columns for id and input; labels are not needed.
         kwargs: See :class:`AnnotationDataModule`.
     """
 
@@ -43,10 +45,12 @@ class TableDataModule(AnnotationDataModule):
         ordinal: bool = False,
         group_column: str | None = None,
         dataset_name: str | None = None,
+        predict_path: Path | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.path = Path(path)
+        self.predict_path = None if predict_path is None else Path(predict_path)
         self.columns: dict[str, Any] = {
             "form": form,
             "uid_column": uid_column,
@@ -65,3 +69,11 @@ class TableDataModule(AnnotationDataModule):
     def read(self) -> AnnotatedData:
         """Read the table."""
         return read_table(self.path, **self.columns)
+
+    @cached_property
+    def items_to_predict(self) -> Items:
+        """The items of the second table where there is one."""
+        if self.predict_path is None:
+            return super().items_to_predict
+        keys = ("uid_column", "text_column", "second_text_column", "image_column")
+        return read_items(self.predict_path, **{key: self.columns[key] for key in keys})

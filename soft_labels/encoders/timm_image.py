@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -43,9 +44,9 @@ class TimmEncoder(Encoder):
     """A frozen timm model without its classifier: one image to one vector.
 
     The whole image is resized to a square, nothing is cropped; a photo's orientation tag is applied first. Packaged
-    weights enter the fingerprint by their digest. Other models enter it by name: write the name with its tag, as in
-    ``vit_small_patch14_dinov2.lvd142m``, because what a name without a tag stands for depends on timm's version.
-    Settings left at ``None`` are the model's own and are fixed with the weights.
+    weights enter the fingerprint by their digest. Other models enter it by name and timm's version, which together
+    decide the weights and the settings left at ``None``; names that begin with ``hf-hub:`` or ``local-dir:`` are
+    refused, because what they stand for can change.
 
     Args:
         model: ``packaged:efficientnet_lite0`` (weights inside an installed package), or any name that
@@ -83,6 +84,8 @@ class TimmEncoder(Encoder):
             raise EncoderError(f"encoder image_size must be at least 1 pixel, got {image_size}")
         if std is not None and min(std) <= 0:
             raise EncoderError(f"encoder std must be positive in every channel, got {std}")
+        if ":" in model and not model.startswith("packaged:"):
+            raise EncoderError(f"wanted packaged:NAME or a name of timm's own models, got {model!r}")
         self.model = model
         self.image_size = image_size
         self.interpolation = interpolation
@@ -136,7 +139,9 @@ class TimmEncoder(Encoder):
     @cached_property
     def _weights(self) -> str:
         """The weights' identity in the fingerprint."""
-        return self.model if self._packaged is None else f"sha256:{digest(self._packaged)}"
+        if self._packaged is not None:
+            return f"sha256:{digest(self._packaged)}"
+        return f"{self.model} of timm {version('timm')}"
 
     @cached_property
     def _loaded(self) -> _Loaded:

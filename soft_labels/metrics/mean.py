@@ -45,6 +45,18 @@ class _MeanOverItems(Metric):
         return self.total / self.count
 
 
+class MeanLoss(_MeanOverItems):
+    """Mean of losses that were computed elsewhere; unlike torchmetrics' own mean it lets a nan through."""
+
+    def update(self, losses: Tensor) -> None:
+        """Take in one batch.
+
+        Args:
+            losses: ``[B]``.
+        """
+        self._add(losses)
+
+
 class _MeanDivergence(_MeanOverItems):
     """Mean of a function of label distribution and logits."""
 

@@ -1,3 +1,6 @@
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -132,14 +135,32 @@ def test_a_hub_model_is_pinned_to_the_commit_in_the_local_cache(
     np.testing.assert_allclose(embed(encoder, TEXTS).numpy(), reference.encode(TEXTS), atol=1e-5)
 
 
-def test_a_hub_model_that_was_never_seen_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class _Hub(BaseHTTPRequestHandler):
+    """The one answer of a model hub that is asked for here."""
+
+    def do_GET(self) -> None:
+        known = self.path == "/api/models/organisation/mini/revision/main"
+        body = json.dumps({"id": "organisation/mini", "sha": COMMIT} if known else {}).encode()
+        self.send_response(200 if known else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        """Say nothing."""
+
+
+def test_a_hub_model_that_was_never_seen_is_pinned_by_asking_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path))
-
-    def weights(revision: str | None) -> object:
-        return SentenceTransformerEncoder("organisation/mini", revision=revision).fingerprint()["weights"]
-
-    assert weights(None) == "organisation/mini@unpinned"
-    assert weights(COMMIT) == f"organisation/mini@{COMMIT}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        asked = SentenceTransformerEncoder("organisation/mini").fingerprint()["weights"]
+        server.shutdown()
+    given = SentenceTransformerEncoder("organisation/mini", revision=COMMIT).fingerprint()["weights"]
+    assert asked == given == f"organisation/mini@{COMMIT}"
 
 
 def test_a_hub_model_that_cannot_be_fetched_is_an_encoder_error(
