@@ -185,7 +185,8 @@ def _commit_on_hub(model: str, revision: str) -> str | None:
     except Exception as error:  # connection, permission and naming errors have no common class
         raise EncoderError(
             f"cannot load {model!r}: its commit for {revision!r} is not in the local hub cache and the hub "
-            f"did not give it ({type(error).__name__}); set revision to a full commit hash, or use packaged:NAME or a local folder"
+            f"did not give it ({type(error).__name__}); set revision to a full commit hash, or use packaged:NAME or a "
+            "local folder"
         ) from error
 
 
