@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.annotations.table import read_table
+from soft_labels.annotations.table import read_items, read_table
 from soft_labels.errors import ConfigError, DataError
 
 HEADER = "id,who,text,label,group"
@@ -207,3 +207,19 @@ def test_counts_want_one_name_a_column(tmp_path: Path) -> None:
         read_counts(save(tmp_path, COUNTS), class_names=["a", "b", "c"])
     with pytest.raises(DataError, match="each named once"):
         read_counts(save(tmp_path, COUNTS), class_names=["a", "a"])
+
+
+def test_items_to_predict_need_no_labels_and_stand_once_each(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("item,text,source\nb,second,web\na,first,web\nb,second,web\n", encoding="utf-8")
+    items = read_items(path, uid_column="item", text_column="text")
+    assert items.uids == ("a", "b")
+    assert list(items.inputs) == ["first", "second"]
+    assert items.modality == "text"
+
+
+def test_items_to_predict_with_two_texts_for_one_id_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("item,text\na,first\na,other\n", encoding="utf-8")
+    with pytest.raises(DataError, match="item 'a' has another input than in its first row"):
+        read_items(path, uid_column="item", text_column="text")

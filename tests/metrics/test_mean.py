@@ -18,6 +18,7 @@ from soft_labels.metrics import (
     JensenShannonDivergence,
     KLDivergence,
     MajorityAccuracy,
+    MeanLoss,
     RankedProbabilityScore,
     SoftCrossEntropy,
     TotalVariation,
@@ -179,3 +180,12 @@ def test_directions_are_declared() -> None:
     assert not MajorityAccuracy.is_differentiable
     assert not any(metric_class.full_state_update for metric_class in DISTRIBUTION_METRICS)
     assert not MajorityAccuracy.full_state_update
+
+
+def test_a_loss_that_is_nan_stays_nan() -> None:
+    metric = MeanLoss()
+    metric.update(torch.tensor([1.0, 2.0]))
+    metric.update(torch.tensor([6.0]))
+    assert metric.compute() == pytest.approx(3.0)
+    metric.update(torch.tensor([float("nan")]))
+    assert metric.compute().isnan()
