@@ -121,7 +121,7 @@ def _notes(cli: SoftLabelCLI, seeds: int) -> tuple[str, ...]:
     return (
         f"{len(datamodule.data):,} items, train / val / test {sizes}, split seed {datamodule.split_seed}",
         f"majority class: ties to the {datamodule.tie}, {int(has_tie(datamodule.data.label_counts).sum()):,} items",
-        f"encoder {type(datamodule.encoder).__name__}, {datamodule.embedding_dim} features",
+        f"encoder {datamodule.encoder_name}, {datamodule.embedding_dim:,} features",
         f"head {', '.join(f'{key} {hparams[key]}' for key in settings)}, batch {datamodule.batch_size}",
         f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s); KL(annotators || model)",
     )

@@ -112,6 +112,11 @@ class AnnotationDataModule(LightningDataModule, ABC):
         return self.data.name
 
     @property
+    def encoder_name(self) -> str:
+        """The encoder's class and, where it has one, its model's name."""
+        return f"{type(self.encoder).__name__} {getattr(self.encoder, 'model', '')}".rstrip()
+
+    @property
     def num_classes(self) -> int:
         """Number of classes, C."""
         return self.data.num_classes
@@ -191,7 +196,8 @@ class AnnotationDataModule(LightningDataModule, ABC):
         self.save_hyperparameters(
             {
                 "dataset": self.dataset,
-                "encoder": self.store.folder.name,
+                "encoder": self.encoder_name,
+                "embeddings": self.store.folder.name,
                 "batch_size": self.batch_size,
                 "split_seed": self.split_seed,
                 "group_split": self.group_split,
