@@ -1,6 +1,7 @@
 """The command line: a thin dispatcher, so that help and mistakes answer before anything heavy is imported."""
 
 import importlib
+import os
 import sys
 from argparse import ArgumentError
 from typing import NoReturn
@@ -52,8 +53,12 @@ def main() -> NoReturn:
     module, function, _ = COMMANDS[arguments[0]]
     try:
         getattr(importlib.import_module(f"soft_labels.{module}"), function)(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         message = _mendable(error)
         if message is None:
