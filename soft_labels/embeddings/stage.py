@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +100,7 @@ def _encode(
 
     flushed = time.monotonic()
     try:
-        for batch, prepared in _prepared_ahead(items, batches, encoder):
+        for batch, prepared in _prepared(items, batches, encoder):
             embeddings = encoder.forward(prepared).numpy()
             store.check(keys[batch], embeddings)
             rows.append(embeddings)
@@ -112,23 +112,28 @@ def _encode(
         flush()
 
 
-def _prepared_ahead(
+def _prepared(
     items: Sequence[EncoderInput], batches: Sequence[NDArray[np.int64]], encoder: Encoder
 ) -> Iterator[tuple[NDArray[np.int64], Any]]:
-    """Each batch with its preprocessed inputs; the next batch is prepared while the model works on this one."""
+    """Each batch with its preprocessed inputs, under a progress bar where there is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     def prepare(batch: NDArray[np.int64]) -> Any:
         return encoder.preprocess([items[row] for row in batch])
 
+    prepared = _one_ahead(prepare, batches) if encoder.prepares_ahead else map(prepare, batches)
     console = Console(stderr=True)
+    bar = track(batches, "encoding", console=console, disable=not console.is_terminal, transient=True)
+    yield from zip(bar, prepared, strict=True)
+
+
+def _one_ahead(prepare: Callable[[NDArray[np.int64]], Any], batches: Sequence[NDArray[np.int64]]) -> Iterator[Any]:
+    """Prepare each batch in a thread while the one before it is in use."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead = pool.submit(prepare, batches[0])
-        for step in track(
-            range(len(batches)), "encoding", console=console, disable=not console.is_terminal, transient=True
-        ):
+        for batch in batches[1:]:
             prepared = ahead.result()
-            if step + 1 < len(batches):
-                ahead = pool.submit(prepare, batches[step + 1])
-            yield batches[step], prepared
+            ahead = pool.submit(prepare, batch)
+            yield prepared
+        yield ahead.result()

@@ -44,11 +44,16 @@ class Encoder(ABC):
 
     @abstractmethod
     def preprocess(self, items: Sequence[EncoderInput]) -> Any:
-        """The CPU's part for one batch (decode, resize, tokenise); runs one batch ahead in a thread."""
+        """The CPU's part for one batch (decode, resize, tokenise); may run one batch ahead in a thread."""
 
     @abstractmethod
     def forward(self, batch: Any) -> Tensor:
         """Embeddings of one preprocessed batch, float32 ``[B, D]`` on the CPU."""
+
+    @property
+    def prepares_ahead(self) -> bool:
+        """Whether the next batch is preprocessed while the model works; no help where both want the same cores."""
+        return True
 
     def remark(self) -> str | None:
         """What a person should be told about the inputs preprocessed since the last call, if anything."""

@@ -101,6 +101,11 @@ class SentenceTransformerEncoder(Encoder):
             embeddings: Tensor = self._loaded(batch_to_device(batch, device))["sentence_embedding"].float()
         return (functional.normalize(embeddings, dim=1) if self.normalize else embeddings).cpu()
 
+    @property
+    def prepares_ahead(self) -> bool:
+        """Only beside an accelerator: tokenising is short, and on the CPU it takes cores from the model."""
+        return pick_device(self.device).type != "cpu"
+
     def remark(self) -> str | None:
         """How many texts were longer than the model reads, since the last call."""
         seen, cut = self._seen, self._cut

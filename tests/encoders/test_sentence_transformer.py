@@ -195,3 +195,7 @@ def test_an_image_is_refused(encoder: SentenceTransformerEncoder) -> None:
 
 def test_length_is_in_characters(encoder: SentenceTransformerEncoder) -> None:
     assert encoder.length("four") == 4
+
+
+def test_texts_are_tokenised_ahead_beside_an_accelerator_only() -> None:
+    assert not SentenceTransformerEncoder(device="cpu").prepares_ahead
