@@ -1,5 +1,6 @@
 """What a run leaves behind: its split, its figures and final metrics in TensorBoard, its predictions."""
 
+import copy
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -164,9 +165,7 @@ def _best_predictions(
     """Predicted distributions of some rows under the best checkpoint, ``[n, C]``, on this process alone."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"] if best else module.state_dict()
-    head = type(module.head)(
-        *(module.hparams[key] for key in ("embedding_dim", "num_classes", "hidden_width", "dropout", "seed"))
-    )
+    head = copy.deepcopy(module.head).cpu()
     head.load_state_dict({key.removeprefix("head."): value.cpu() for key, value in state.items()})
     blocks = datamodule.features.batches(rows.numpy())
     return torch.cat([head(block).softmax(dim=-1) for block in blocks])

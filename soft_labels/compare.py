@@ -49,6 +49,13 @@ class CompareCLI(SoftLabelCLI):
         self.seeds: int = self.config.pop("seeds")
 
 
+class _Options(CompareCLI):
+    """The parsed options alone: nothing is read, encoded or trained."""
+
+    def instantiate_classes(self) -> None:
+        """Make nothing."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Test metrics of both targets over seeds.
@@ -164,5 +171,5 @@ def run_compare(arguments: list[str]) -> None:
     """``soft-labels compare``."""
     show_progress()
     rest = arguments[1:]
-    seeds = CompareCLI(rest, run=False).seeds
+    seeds = _Options(rest, run=False).seeds
     rank_zero_only(print_comparison)(compare(rest, seeds))

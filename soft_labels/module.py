@@ -160,12 +160,10 @@ class SoftLabelModule(LightningModule):
         self._train_outputs.clear()
         self._update("train", logits, label_dist, label)
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """Metrics of the validation split and, while fitting, of the monitored test split; returns the logits."""
-        logits = self(batch.features)
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Metrics of the validation split and, while fitting, of the monitored test split."""
         split: SplitName = "test" if dataloader_idx else "val"
-        self._update(split, logits, batch.label_dist, batch.majority_label, batch.true_dist)
-        return cast("Tensor", logits)
+        self._update(split, self(batch.features), batch.label_dist, batch.majority_label, batch.true_dist)
 
     def on_validation_epoch_end(self) -> None:
         """Log the evaluated splits."""

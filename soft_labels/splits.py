@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ class Split:
     val: tuple[str, ...]
     test: tuple[str, ...]
 
+    @cached_property
     def digest(self) -> str:
         """16 hex digits that change when any uid changes its part."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]

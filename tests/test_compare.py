@@ -4,7 +4,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from soft_labels.compare import Comparison, compare, print_comparison
+from soft_labels.compare import Comparison, _Options, compare, print_comparison
 from soft_labels.errors import ConfigError
 
 OPTIONS = [
@@ -75,3 +75,9 @@ def test_a_spread_needs_more_than_one_seed(comparison: Comparison, capsys: pytes
 def test_no_seed_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1, got 0"):
         compare(OPTIONS, seeds=0)
+
+
+def test_the_number_of_seeds_is_read_without_touching_the_data(tmp_path: Path) -> None:
+    options = [*OPTIONS, f"--data.store={tmp_path / 'store'}", "--seeds=4"]
+    assert _Options(options, run=False).seeds == 4
+    assert not (tmp_path / "store").exists(), "nothing was encoded"

@@ -213,7 +213,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
             "class_names": list(self.data.class_names),
             "encoder": {"kind": type(self.encoder).__name__, **self.encoder.fingerprint()},
             "pair_features": self._pairing(),
-            "split": {**self.split_settings(), "digest": self.split.digest()},
+            "split": {**self.split_settings(), "digest": self.split.digest},
         }
 
     def _pairing(self) -> str:
@@ -268,9 +268,13 @@ class AnnotationDataModule(LightningDataModule, ABC):
         """What ``predict`` is asked about: every item, unless a subclass has others."""
         return self.data.items
 
+    def _features_to_predict(self) -> Features:
+        """The features of :attr:`items_to_predict`."""
+        return self.features
+
     def predict_dataloader(self) -> BatchLoader:
         """Every item to predict; the batches' targets are empty, since nothing reads them."""
-        features = self._features_of(self.items_to_predict)
+        features = self._features_to_predict()
         empty = Targets(torch.empty(len(features), 0), torch.empty(len(features), dtype=torch.long), None)
         rows = torch.arange(len(features))
         return BatchLoader(features, empty, rows, self.eval_batch_size, None, *self._share())

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from soft_labels.annotations.base import AnnotatedData, Items
 from soft_labels.annotations.table import read_items, read_table
 from soft_labels.datamodules.base import AnnotationDataModule
+from soft_labels.embeddings import Features
 
 
 class TableDataModule(AnnotationDataModule):
@@ -77,3 +78,7 @@ class TableDataModule(AnnotationDataModule):
             return super().items_to_predict
         keys = ("uid_column", "text_column", "second_text_column", "image_column")
         return read_items(self.predict_path, **{key: self.columns[key] for key in keys})
+
+    def _features_to_predict(self) -> Features:
+        """Those of the second table where there is one."""
+        return super()._features_to_predict() if self.predict_path is None else self._features_of(self.items_to_predict)

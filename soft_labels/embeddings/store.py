@@ -172,6 +172,7 @@ class EmbeddingStore:
         self.fingerprint = fingerprint_text(encoder)
         digest = hashlib.sha256(self.fingerprint.encode()).hexdigest()
         self.folder = root / f"{type(encoder).__name__}-{digest[:16]}"
+        self._first: Shard | None = None
 
     def lock(self) -> BaseFileLock:
         """The lock that a writer holds, so that two runs never encode the same input twice."""
@@ -234,10 +235,11 @@ class EmbeddingStore:
             )
         if not np.isfinite(embeddings).all():
             raise StoreError("the encoder gave an embedding that is not finite; nothing of this batch was stored")
-        for path in self._paths()[:1]:
-            width = Shard.open(path, self.fingerprint).width
-            if embeddings.shape[1] != width:
-                raise StoreError(f"the encoder gave {embeddings.shape[1]} numbers a row, {path} holds {width}")
+        if self._first is None:  # asked of the disk until there is a shard, then known
+            self._first = next((Shard.open(path, self.fingerprint) for path in self._paths()[:1]), None)
+        first = self._first
+        if first is not None and embeddings.shape[1] != first.width:
+            raise StoreError(f"the encoder gave {embeddings.shape[1]} numbers a row, {first.path} holds {first.width}")
 
     def sweep_partials(self) -> None:
         """Delete what a killed writer left half-written; call it with the lock held."""
