@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from soft_labels.embeddings.features import Features
 
 _BLOCK_ROWS = 2_048
 DRAWS = ("order", "dropout")
@@ -53,6 +51,14 @@ def epoch_seed(seed: int, epoch: int, draw: Literal["order", "dropout"]) -> int:
     return int(np.random.SeedSequence((seed, epoch, DRAWS.index(draw))).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+class FeatureRows(Protocol):
+    """Features gathered by row: int64 ``[B]`` positions in, float32 ``[B, F]`` out."""
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        """The features of some rows."""
+        ...
+
+
 class BatchLoader:
     """Iterates mini-batches of a split; with several processes each takes every n-th row of each mini-batch.
 
@@ -71,7 +77,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        features: Features,
+        features: FeatureRows,
         targets: Targets,
         rows: Tensor,
         batch_size: int,

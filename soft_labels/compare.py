@@ -4,7 +4,6 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 from soft_labels.cli import SoftLabelCLI, show_progress
 from soft_labels.distributions import has_tie
 from soft_labels.errors import ConfigError
-from soft_labels.objectives import Target
+from soft_labels.objectives import TARGETS, Target
 
-TARGETS: tuple[Target, ...] = get_args(Target)
 HIGHER_IS_BETTER = ("accuracy", "entropy_corr")
 LABELS = {
     "accuracy": "accuracy",

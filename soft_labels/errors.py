@@ -27,3 +27,11 @@ class StoreError(SoftLabelsError):
 
 class ConfigError(SoftLabelsError):
     """Settings that do not fit together, or a checkpoint that does not fit the settings."""
+
+
+class RecordError(SoftLabelsError):
+    """Records of runs are missing, damaged or of another version."""
+
+
+class SweepError(SoftLabelsError):
+    """A search space, a sampler or a study that cannot be used."""

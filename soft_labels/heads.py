@@ -7,6 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 
+def draw_mask(rows: int, width: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """One draw of dropout's scaled keep-or-drop factors ``[rows, width]`` on the generator's device."""
+    keep = 1 - dropout
+    return torch.empty(rows, width, device=generator.device).bernoulli_(keep, generator=generator).div_(keep)
+
+
 class MLPHead(nn.Module):
     """Standardise, linear, GELU, dropout, linear.
 
@@ -53,9 +59,7 @@ class MLPHead(nn.Module):
         """One draw of scaled keep-or-drop factors ``[rows, W]``, or ``None`` where nothing is dropped."""
         if self.dropout == 0:
             return None
-        keep = 1 - self.dropout
-        mask = torch.empty(rows, self.hidden.out_features, device=generator.device)
-        return mask.bernoulli_(keep, generator=generator).div_(keep)
+        return draw_mask(rows, self.hidden.out_features, self.dropout, generator)
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Logits ``[B, C]`` of features ``[B, D]``; ``mask`` ``[B, W]`` multiplies the hidden units."""

@@ -1,6 +1,6 @@
 """One head under Lightning: the same training rule for a soft and for a hard target."""
 
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import torch
 from lightning import LightningModule
@@ -13,9 +13,9 @@ from soft_labels.errors import ConfigError
 from soft_labels.heads import MLPHead
 from soft_labels.metrics import KLDivergence, MeanLoss, all_metrics, core_metrics
 from soft_labels.objectives import Target, item_losses
+from soft_labels.runs import Scheduler
 from soft_labels.splits import SplitName
 
-Scheduler = Literal["none", "plateau"]
 # Metrics of single batches cost more than the step; batches held for a whole epoch hold the whole data set.
 _BATCHES_HELD = 64
 

@@ -1,6 +1,6 @@
 """What a head is trained towards: the annotation distribution (soft) or its majority class (hard)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
@@ -8,6 +8,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 from soft_labels.distributions import soft_cross_entropy
 
 Target = Literal["soft", "hard"]
+TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 def item_losses(target: Target, logits: Tensor, label_dist: Tensor, majority_label: Tensor) -> Tensor:

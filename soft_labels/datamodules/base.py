@@ -1,10 +1,12 @@
 """The data module that every data set shares: annotations, a split and stored embeddings become batches."""
 
+import copy
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -205,6 +207,21 @@ class AnnotationDataModule(LightningDataModule, ABC):
                 "pair_features": self._pairing(),
             }
         )
+
+    @cached_property
+    def content_digest(self) -> str:
+        """16 hex digits that change when any annotation, feature or known distribution changes."""
+        hasher = hashlib.sha256(self.features.checksum().encode())
+        for part in self.targets:
+            hasher.update(b"" if part is None else part.numpy().data)
+        return hasher.hexdigest()[:16]
+
+    def redrawn(self, split_seed: int) -> Self:
+        """The same data on another split; whatever was read or encoded is shared."""
+        other = copy.copy(self)
+        other.split_seed = split_seed
+        other.__dict__.pop("split", None)
+        return other
 
     def identity(self) -> dict[str, Any]:
         """What a head trained on these data depends on; travels with its checkpoint as plain JSON values."""

@@ -1,0 +1,1 @@
+"""The experiment: search, choose, repeat, judge; its index says which runs stand for what."""

@@ -1,0 +1,160 @@
+"""An engine that trains each spec as an ordinary Lightning fit, one after another."""
+
+import copy
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor
+
+from soft_labels.cli import NOTHING_TO_MEND, TRAINER_DEFAULTS, IdleProfiler
+from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.module import SoftLabelModule
+from soft_labels.runs import Ending, EpochHook, RunResult, RunSpec
+
+_OF_FIT_ALONE = ("target", "batch_size", "max_epochs", "patience", "min_delta")
+_METRICS = ("loss", "accuracy", "kl", "entropy_corr")
+_LIGHTNING_LOGGERS = ("lightning.pytorch", "lightning.fabric")
+
+
+class LightningEngine:
+    """Trains specs by ``Trainer.fit``, with the callbacks and the rule of ``soft-labels fit``.
+
+    Args:
+        accelerator: Lightning's name of the device to train on.
+    """
+
+    name = "lightning"
+
+    def __init__(self, accelerator: str = "auto") -> None:
+        self.accelerator = accelerator
+
+    def train(
+        self,
+        datamodule: AnnotationDataModule,
+        specs: Sequence[RunSpec],
+        *,
+        monitor_test: bool = False,
+        keep_heads: bool = False,
+        after_epoch: EpochHook | None = None,
+    ) -> list[RunResult]:
+        """Train every spec; see :class:`~soft_labels.runs.Engine`."""
+        datamodule.prepare_data()  # the copies share what is read here
+        results = []
+        for position, spec in enumerate(specs):
+            recorder = _Recorder(position, after_epoch, keep_heads)
+            with _quiet():
+                self._fit(_copy_for(datamodule, spec, monitor_test), spec, recorder)
+            results.append(recorder.result(spec))
+        return results
+
+    def _fit(self, datamodule: AnnotationDataModule, spec: RunSpec, recorder: "_Recorder") -> None:
+        """One ordinary fit."""
+        trainer = Trainer(
+            **{**TRAINER_DEFAULTS, "max_epochs": spec.max_epochs},
+            accelerator=self.accelerator,
+            callbacks=[recorder, EarlyStopping("val/loss", patience=spec.patience, min_delta=spec.min_delta)],
+            logger=False,
+            profiler=IdleProfiler(),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(_module(datamodule, spec), datamodule=datamodule)
+
+
+def _module(datamodule: AnnotationDataModule, spec: RunSpec) -> SoftLabelModule:
+    """The module of a spec."""
+    settings = {key: value for key, value in spec.settings().items() if key not in _OF_FIT_ALONE}
+    return SoftLabelModule(
+        datamodule.num_classes, datamodule.embedding_dim, datamodule.ordinal, target=spec.target, **settings
+    )
+
+
+def _copy_for(datamodule: AnnotationDataModule, spec: RunSpec, monitor_test: bool) -> AnnotationDataModule:
+    """The data with the spec's batches and order; the given data module stays as it is."""
+    other = copy.copy(datamodule)
+    for name in ("_hparams", "trainer"):
+        other.__dict__.pop(name, None)
+    other.trainer = None
+    other.batch_size, other.order_seed, other.monitor_test = spec.batch_size, spec.seed, monitor_test
+    return other
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what Lightning says at every start."""
+    loggers = [logging.getLogger(name) for name in _LIGHTNING_LOGGERS]
+    levels = [each.level for each in loggers]
+    try:
+        for each in loggers:
+            each.setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            for message in NOTHING_TO_MEND:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
+class _Recorder(Callback):
+    """Keeps each epoch's values and the best epoch's head, and asks after each epoch whether to go on.
+
+    Lightning calls callbacks before the module ends its epoch, so the training split's values are taken when the next
+    epoch starts, or training ends.
+    """
+
+    def __init__(self, position: int, after_epoch: EpochHook | None, keep_head: bool) -> None:
+        self._position = position
+        self._after_epoch = after_epoch
+        self._keep_head = keep_head
+        self._curve: dict[str, list[float]] = {"lr": []}
+        self._lowest = math.inf
+        self._best_epoch = 0
+        self._pruned = False
+        self._state: dict[str, Tensor] | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the training values of the epoch before, and this epoch's learning rate."""
+        if trainer.current_epoch:
+            self._take(trainer, "train/")
+        self._curve["lr"].append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the last epoch's training values."""
+        self._take(trainer, "train/")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the epoch's values; keep its head if it is the best so far, the first of equals."""
+        epoch, loss = trainer.current_epoch, trainer.callback_metrics["val/loss"].item()
+        self._take(trainer, "val/", "test/")
+        if epoch == 0 or loss < self._lowest:
+            self._lowest, self._best_epoch = (math.inf if math.isnan(loss) else loss), epoch
+            if self._keep_head:
+                state = cast("SoftLabelModule", pl_module).head.state_dict()
+                self._state = {key: value.detach().cpu().clone() for key, value in state.items()}
+        if self._after_epoch is not None and self._after_epoch(self._position, epoch, loss):
+            self._pruned = trainer.should_stop = True
+
+    def _take(self, trainer: Trainer, *prefixes: str) -> None:
+        """Add an epoch's metrics to the curve."""
+        for prefix in prefixes:
+            for key in (f"{prefix}{metric}" for metric in _METRICS):
+                if key in trainer.callback_metrics:
+                    self._curve.setdefault(key, []).append(trainer.callback_metrics[key].item())
+
+    def result(self, spec: RunSpec) -> RunResult:
+        """What the fit gave."""
+        return RunResult(spec, self._curve, self._best_epoch, self._ending(spec), self._state)
+
+    def _ending(self, spec: RunSpec) -> Ending:
+        """Why training ended."""
+        if self._pruned:
+            return "pruned"
+        return "max_epochs" if len(self._curve["lr"]) == spec.max_epochs else "early_stopping"

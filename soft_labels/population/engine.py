@@ -1,0 +1,152 @@
+"""Plans which specs share a head and which heads share a program, then runs the programs."""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from lightning.fabric import Fabric
+
+from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.errors import ConfigError
+from soft_labels.population.program import Member, PopulationData, Program
+from soft_labels.runs import EpochHook, RunResult, RunSpec
+
+_MEBIBYTE = 2**20
+# Heads a program: on a CPU their weights and moments must stay in its caches; a GPU wants many, to hide its launches.
+_CHUNK = {"cpu": 8}
+_CHUNK_ON_ACCELERATOR = 256
+
+
+@dataclass
+class Work:
+    """What an engine has done so far.
+
+    Args:
+        asked: Steps of one head that the runs would have taken one by one.
+        done: Steps of one head that were really taken.
+    """
+
+    asked: int = 0
+    done: int = 0
+
+
+class PopulationEngine:
+    """Trains many specs at once.
+
+    A member's curve is that of the same spec alone, to float tolerance, whatever its neighbours. Runs that are equal
+    but for their number of epochs are prefixes of one member, and a run on a plateau schedule is its plain twin until
+    the first cut; members of one seed share mini-batches and dropout masks.
+
+    Args:
+        chunk: Heads a program; ``None`` for this device's measured default.
+        memory_mb: Most MiB that a program's weights and moments may take; programs are made smaller to fit.
+        workers: Programs that run at a time; ``None`` for one a core on a CPU, one on an accelerator.
+        share: Whether runs share a member where they can; without it each run is a member of its own.
+        accelerator: Lightning's name of the device.
+    """
+
+    name = "population"
+
+    def __init__(
+        self,
+        chunk: int | None = None,
+        memory_mb: int = 1024,
+        workers: int | None = None,
+        share: bool = True,
+        accelerator: str = "auto",
+    ) -> None:
+        if min(1 if chunk is None else chunk, memory_mb, 1 if workers is None else workers) < 1:
+            raise ConfigError(
+                f"wanted chunk, memory_mb and workers of at least 1, got {chunk}, {memory_mb} and {workers}"
+            )
+        self.device = Fabric(accelerator=accelerator, devices=1).device
+        on_cpu = self.device.type == "cpu"
+        self.chunk = chunk or _CHUNK.get(self.device.type, _CHUNK_ON_ACCELERATOR)
+        self.memory_mb = memory_mb
+        self.workers = workers or (len(os.sched_getaffinity(0)) if on_cpu else 1)
+        self.share = share
+        self.work = Work()
+
+    def train(
+        self,
+        datamodule: AnnotationDataModule,
+        specs: Sequence[RunSpec],
+        *,
+        monitor_test: bool = False,
+        keep_heads: bool = False,
+        after_epoch: EpochHook | None = None,
+    ) -> list[RunResult]:
+        """See :class:`~soft_labels.runs.Engine`; with ``after_epoch`` programs run one by one, in a fixed order."""
+        data = {
+            standardize: PopulationData(datamodule, standardize, self.device)
+            for standardize in {spec.standardize for spec in specs}
+        }
+        results: dict[int, RunResult] = {}
+
+        def run(positions: list[int]) -> None:
+            own = [specs[position] for position in positions]
+            hook = None if after_epoch is None else lambda run, *rest: after_epoch(positions[run], *rest)
+            program = Program(data[own[0].standardize], own, _members(own, self.share), monitor_test=monitor_test,
+                              keep_heads=keep_heads, after_epoch=hook)  # fmt: skip
+            results.update(zip(positions, program.train(), strict=True))
+            steps = -(-len(data[own[0].standardize].rows["train"]) // own[0].batch_size)
+            self.work.done += program.member_steps
+            self.work.asked += steps * sum(len(results[position].curve["lr"]) for position in positions)
+
+        plan = self.programs(specs, datamodule)
+        workers = 1 if after_epoch is not None else self.workers
+        with _one_thread_each() if self.device.type == "cpu" else torch.no_grad(), ThreadPoolExecutor(workers) as pool:
+            list(pool.map(run, plan))
+        return [results[position] for position in range(len(specs))]
+
+    def programs(self, specs: Sequence[RunSpec], datamodule: AnnotationDataModule) -> list[list[int]]:
+        """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first."""
+        programs = []
+        shapes: dict[tuple[int, int, bool], list[int]] = {}
+        for position, spec in enumerate(specs):
+            shapes.setdefault((spec.batch_size, spec.hidden_width, spec.standardize), []).append(position)
+        for shape in sorted(shapes):
+            members = _members([specs[position] for position in shapes[shape]], self.share)
+            size = self._members_a_program(datamodule, hidden_width=shape[1])
+            members.sort(key=lambda member: (member.spec.seed, member.spec.lr, member.spec.weight_decay))
+            for start in range(0, len(members), size):
+                runs = itertools.chain.from_iterable(member.runs for member in members[start : start + size])
+                programs.append([shapes[shape][run] for run in runs])
+        return programs
+
+    def _members_a_program(self, datamodule: AnnotationDataModule, hidden_width: int) -> int:
+        """How many heads fit the chunk and the memory: weights, gradients and two moments each."""
+        width, classes = datamodule.embedding_dim, datamodule.num_classes
+        numbers = hidden_width * (width + 1) + classes * (hidden_width + 1)
+        return max(1, min(self.chunk, self.memory_mb * _MEBIBYTE // (4 * 4 * numbers)))
+
+
+def _members(specs: Sequence[RunSpec], share: bool) -> list[Member]:
+    """The heads that specs begin with: one for all that have the same path until a rule parts them."""
+    runs: dict[RunSpec | int, list[int]] = {}
+    for position, spec in enumerate(specs):
+        runs.setdefault(_path(spec) if share else position, []).append(position)
+    return [Member(specs[own[0]], specs[own[0]].lr, own) for own in runs.values()]
+
+
+def _path(spec: RunSpec) -> RunSpec:
+    """The spec without what only rules read: equal paths give equal weights until a cut or an end."""
+    plain = RunSpec()
+    rules = ("scheduler", "plateau_factor", "plateau_patience", "max_epochs", "patience", "min_delta")
+    return replace(spec, **{name: getattr(plain, name) for name in rules})
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """One torch thread a worker: small products gain nothing from more, and results do not depend on the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
