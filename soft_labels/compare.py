@@ -13,22 +13,8 @@ from numpy.typing import NDArray
 from soft_labels.cli import SoftLabelCLI, show_progress
 from soft_labels.distributions import has_tie
 from soft_labels.errors import ConfigError
+from soft_labels.metric_names import HIGHER_IS_BETTER, LABELS
 from soft_labels.objectives import TARGETS, Target
-
-HIGHER_IS_BETTER = ("accuracy", "entropy_corr")
-LABELS = {
-    "accuracy": "accuracy",
-    "kl": "KL to annotators, nats",
-    "entropy_corr": "entropy correlation",
-    "js": "Jensen-Shannon, nats",
-    "tv": "total variation",
-    "soft_ce": "soft cross-entropy, nats",
-    "brier": "Brier score",
-    "entropy_error": "entropy error, nats",
-    "wasserstein": "Wasserstein, classes",
-    "rps": "ranked probability score",
-    "kl_to_true": "KL to generator, nats",
-}
 
 
 class CompareCLI(SoftLabelCLI):

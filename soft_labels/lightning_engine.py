@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
@@ -30,6 +30,7 @@ class LightningEngine:
     """
 
     name = "lightning"
+    part_size = 1  # a fit takes seconds
 
     def __init__(self, accelerator: str = "auto") -> None:
         self.accelerator = accelerator
@@ -55,8 +56,9 @@ class LightningEngine:
 
     def _fit(self, datamodule: AnnotationDataModule, spec: RunSpec, recorder: "_Recorder") -> None:
         """One ordinary fit."""
+        settings: dict[str, Any] = {**TRAINER_DEFAULTS, "max_epochs": spec.max_epochs}
         trainer = Trainer(
-            **{**TRAINER_DEFAULTS, "max_epochs": spec.max_epochs},
+            **settings,
             accelerator=self.accelerator,
             callbacks=[recorder, EarlyStopping("val/loss", patience=spec.patience, min_delta=spec.min_delta)],
             logger=False,
@@ -120,13 +122,13 @@ class _Recorder(Callback):
         self._pruned = False
         self._state: dict[str, Tensor] | None = None
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Take the training values of the epoch before, and this epoch's learning rate."""
         if trainer.current_epoch:
             self._take(trainer, "train/")
         self._curve["lr"].append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Take the last epoch's training values."""
         self._take(trainer, "train/")
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from soft_labels.errors import RecordError
@@ -138,6 +139,10 @@ class RecordStore:
         parts = (path for path in sorted(self.folder.glob("*.jsonl")) if not path.name.endswith(".items.jsonl"))
         return {record.id: record for part in parts for record in _read_part(part)}
 
+    def has(self, name: str) -> bool:
+        """Whether a part is there."""
+        return (self.folder / f"{name}.jsonl").is_file()
+
     def add(self, name: str, records: Sequence[RunRecord], items: dict[str, ItemScores]) -> None:
         """Write a part.
 
@@ -152,6 +157,19 @@ class RecordStore:
             write_text(self.folder / f"{name}.items.jsonl", _items_text(items))
         lines = (json.dumps(asdict(record), allow_nan=False) for record in records)
         write_text(self.folder / f"{name}.jsonl", "".join(f"{line}\n" for line in lines))
+
+    def predictions(self, run: str) -> NDArray[np.float32]:
+        """Predicted distributions of a judged run on its test split, ``[N, C]``.
+
+        Raises:
+            RecordError: The folder has none of this run.
+        """
+        for part in sorted(self.folder.glob("*.safetensors")):
+            with safe_open(part, "numpy") as tensors:
+                if run in tensors.keys():  # noqa: SIM118 # the file is no dictionary
+                    predicted: NDArray[np.float32] = tensors.get_tensor(run)
+                    return predicted
+        raise RecordError(f"no predictions of run {run} in {self.folder}; delete its .jsonl file and run it again")
 
     def items(self) -> dict[str, ItemScores]:
         """The test items of every judged run, by run id, without predictions."""

@@ -1,11 +1,13 @@
 """Runs specs with an engine and keeps a record of each; what is recorded already is never run again."""
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock, Timeout
 
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.distributions import entropy, entropy_from_logits, kl_divergence
@@ -14,9 +16,14 @@ from soft_labels.metrics import KLDivergence, all_metrics
 from soft_labels.records import SCHEMA, ItemScores, RecordStore, RunRecord, environment, rounded, run_id
 from soft_labels.runs import Engine, EpochHook, RunResult, RunSpec
 
+logger = logging.getLogger(__name__)
+
 
 class Runner:
     """Trains specs part by part; a part is written when all its runs are done, so that a killed run loses one part.
+
+    Any number of processes may run the same specs on one folder: each takes parts that no other has, and returns when
+    all are done. The lock of a process that was killed is free again.
 
     Args:
         store: Where records are kept and looked up.
@@ -24,10 +31,10 @@ class Runner:
         part_size: Most runs a part.
     """
 
-    def __init__(self, store: RecordStore, engine: Engine, part_size: int = 256) -> None:
+    def __init__(self, store: RecordStore, engine: Engine, part_size: int | None = None) -> None:
         self.store = store
         self.engine = engine
-        self.part_size = part_size
+        self.part_size = part_size or engine.part_size
 
     def run(
         self,
@@ -49,29 +56,46 @@ class Runner:
         """
         data = data_record(datamodule)
         ids = [run_id(spec, data, judged) for spec in specs]
-        distinct = dict(zip(reversed(ids), reversed(range(len(specs))), strict=True))
-        records = self.store.read()
-        positions = sorted(distinct.values())
-        for start in range(0, len(positions), self.part_size):
-            part = positions[start : start + self.part_size]
-            if any(ids[position] not in records for position in part):
-                done = self._run_part(datamodule, data, {p: specs[p] for p in part}, judged, after_epoch)
-                records.update((record.id, record) for record in done)
+        known = self.store.read()
+        distinct = sorted(dict(zip(reversed(ids), reversed(range(len(specs))), strict=True)).values())
+        parts = [distinct[start : start + self.part_size] for start in range(0, len(distinct), self.part_size)]
+        missing = [part for part in parts if any(ids[position] not in known for position in part)]
+        for wait in (False, True):  # first what nobody else is training, then what others leave or have left
+            for part in missing:
+                work = _Part(f"{datamodule.dataset}-{_digest([ids[position] for position in part])}", part)
+                self._claim(work, wait, lambda work: self._train(work, datamodule, data, specs, judged, after_epoch))
+        records = self.store.read() if missing else known
         return [records[key] for key in ids]
 
-    def _run_part(
+    def _claim(self, part: "_Part", wait: bool, train: Callable[["_Part"], None]) -> None:
+        """Train a part that is not done, unless another process is at it."""
+        self.store.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.store.folder / f".{part.name}.lock", blocking=wait):
+                if not self.store.has(part.name):
+                    train(part)
+        except Timeout:
+            logger.info("%s: another process trains this part", part.name)
+
+    def _train(
         self,
+        part: "_Part",
         datamodule: AnnotationDataModule,
         data: dict[str, Any],
-        specs: dict[int, RunSpec],
+        specs: Sequence[RunSpec],
         judged: bool,
         after_epoch: EpochHook | None,
-    ) -> list[RunRecord]:
-        """Train one part and write it; specs by their position."""
-        positions = list(specs)
-        hook = None if after_epoch is None else lambda index, epoch, loss: after_epoch(positions[index], epoch, loss)
+    ) -> None:
+        """Train one part and write it."""
+        hook = (
+            None if after_epoch is None else lambda index, epoch, loss: after_epoch(part.positions[index], epoch, loss)
+        )
         results = self.engine.train(
-            datamodule, list(specs.values()), monitor_test=judged, keep_heads=judged, after_epoch=hook
+            datamodule,
+            [specs[position] for position in part.positions],
+            monitor_test=judged,
+            keep_heads=judged,
+            after_epoch=hook,
         )
         records, items = [], {}
         for result in results:
@@ -80,9 +104,7 @@ class Runner:
             if judged:
                 test, items[key] = judge(datamodule, result)
             records.append(self._record(key, data, result, test))
-        digest = hashlib.sha256("".join(record.id for record in records).encode()).hexdigest()[:12]
-        self.store.add(f"{datamodule.dataset}-{digest}", records, items)
-        return records
+        self.store.add(part.name, records, items)
 
     def _record(
         self, key: str, data: dict[str, Any], result: RunResult, test: dict[str, float | None] | None
@@ -101,6 +123,18 @@ class Runner:
             environment=environment(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+class _Part(NamedTuple):
+    """Runs that train together and are written together."""
+
+    name: str
+    positions: list[int]
+
+
+def _digest(ids: Sequence[str]) -> str:
+    """12 hex digits of some run ids."""
+    return hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
 
 
 def data_record(datamodule: AnnotationDataModule) -> dict[str, Any]:

@@ -123,9 +123,13 @@ class RunResult:
 
 
 class Engine(Protocol):
-    """Trains specs on the data of one data module; every engine gives the same results to float tolerance."""
+    """Trains specs on the data of one data module; every engine gives the same results to float tolerance.
+
+    ``part_size`` is how many runs a :class:`~soft_labels.runner.Runner` hands over at most before it writes them down.
+    """
 
     name: str
+    part_size: int
 
     def train(
         self,

@@ -50,6 +50,7 @@ class PopulationEngine:
     """
 
     name = "population"
+    part_size = 216
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.distributions import entropy, entropy_from_logits, kl_divergence, soft_cross_entropy
 from soft_labels.heads import MLPHead, draw_mask
 from soft_labels.metrics import entropy_correlation
+from soft_labels.metrics.inputs import STATE_DTYPE
 from soft_labels.objectives import TARGETS
 from soft_labels.population.rules import TrainingRules
 from soft_labels.population.stacked import StackedHeads
@@ -191,12 +192,12 @@ class Program:
             label: ``[P or 1, N]``.
             kind: ``[P]`` the target that each member learns.
         """
-        soft = target[:, :, TARGETS.index("soft")].double()
+        soft = target[:, :, TARGETS.index("soft")].to(STATE_DTYPE)
         own = target.expand(len(kind), -1, -1, -1)[torch.arange(len(kind), device=kind.device), :, kind]
-        precise = logits.double()
+        precise = logits.to(STATE_DTYPE)
         values = {
-            "loss": soft_cross_entropy(own, logits).mean(-1, dtype=torch.float64),
-            "accuracy": (logits.argmax(-1) == label).mean(-1, dtype=torch.float64),
+            "loss": soft_cross_entropy(own, logits).mean(-1, dtype=STATE_DTYPE),
+            "accuracy": (logits.argmax(-1) == label).mean(-1, dtype=STATE_DTYPE),
             "kl": kl_divergence(soft, precise).mean(-1),
             "entropy_corr": entropy_correlation(entropy(soft), entropy_from_logits(precise)),
         }

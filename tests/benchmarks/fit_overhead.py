@@ -40,7 +40,7 @@ EVALUATED: tuple[SplitName, ...] = ("val", "test")
 
 def bare(datamodule: AnnotationDataModule, epochs: int, batch_size: int, fused: bool) -> None:
     """The plain loop."""
-    head = MLPHead(WIDTH, CLASSES, HIDDEN, DROPOUT, seed=0)
+    head = MLPHead(datamodule.embedding_dim, CLASSES, HIDDEN, DROPOUT, seed=0)
     head.set_feature_statistics(*datamodule.feature_statistics())
     optimizer = torch.optim.Adam(head.parameters(), lr=LR, fused=fused)
     everything = torch.arange(len(datamodule.data))
@@ -76,11 +76,11 @@ def metrics(logits: Tensor, dist: Tensor, label: Tensor) -> tuple[float, ...]:
     )
 
 
-def ours(store: Path, logs: Path, items: int, epochs: int, batch_size: int) -> Callable[[], None]:
+def ours(store: Path, logs: Path, items: int, epochs: int, batch_size: int, width: int = WIDTH) -> Callable[[], None]:
     """``fit`` as the command line sets it up; the returned call is what is timed."""
     settings = {
         "data": "tests.toys.SeededData", "data.items": items, "data.store": store,
-        "data.encoder": "tests.toys.SeededEncoder", "data.encoder.width": WIDTH, "data.batch_size": batch_size,
+        "data.encoder": "tests.toys.SeededEncoder", "data.encoder.width": width, "data.batch_size": batch_size,
         "model.lr": LR,
         "trainer.max_epochs": epochs, "trainer.default_root_dir": logs, "early_stopping.patience": epochs,
         "trainer.enable_progress_bar": "false", "trainer.enable_model_summary": "false",
@@ -92,9 +92,9 @@ def ours(store: Path, logs: Path, items: int, epochs: int, batch_size: int) -> C
 class NaiveModule(LightningModule):
     """The usual first draft: metrics updated and logged at every step."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.head = MLPHead(WIDTH, CLASSES, HIDDEN, DROPOUT, seed=0)
+        self.head = MLPHead(width, CLASSES, HIDDEN, DROPOUT, seed=0)
         self.train_metrics, self.val_metrics = core_metrics("train/"), core_metrics("val/")
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
@@ -130,7 +130,7 @@ def naive(datamodule: AnnotationDataModule, logs: Path, epochs: int, batch_size:
         max_epochs=epochs, logger=TensorBoardLogger(logs), num_sanity_val_steps=0, log_every_n_steps=1,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    trainer.fit(NaiveModule(), loader("train", shuffle=True), loader("val", shuffle=False))
+    trainer.fit(NaiveModule(datamodule.embedding_dim), loader("train", shuffle=True), loader("val", shuffle=False))
 
 
 def seconds(call: Callable[[], None]) -> float:
@@ -146,6 +146,13 @@ def ratio(taken: list[float], base: list[float]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
+def hush() -> None:
+    """Leave out what Lightning says at every start."""
+    warnings.simplefilter("ignore")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def main() -> None:
     """Time the three in turn and print seconds and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -154,9 +161,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--repetitions", type=int, default=5)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    hush()
     seed_everything(0, verbose=False)
     size = (options.items, options.epochs, options.batch_size)
     with tempfile.TemporaryDirectory() as folder:

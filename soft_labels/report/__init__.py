@@ -1,0 +1,1 @@
+"""Records of an experiment to tables, figures and one page."""

@@ -1,0 +1,98 @@
+"""Evidence to report: which sections hold which tables and figures."""
+
+import json
+
+from soft_labels.records import RunRecord
+from soft_labels.report.chart_figures import entropy_figure, loss_figure
+from soft_labels.report.evidence import TARGETS, Evidence
+from soft_labels.report.formats import listed
+from soft_labels.report.item_figures import median_figure, same_class_figure, spread_figure
+from soft_labels.report.paper import CITATION, DISAGREEMENTS, PAPER
+from soft_labels.report.parts import Report, Section, Table
+from soft_labels.report.reading import (
+    across_sentences,
+    further_sentences,
+    metric_sentences,
+    paper_sentences,
+    scope_sentence,
+    setting_sentence,
+)
+from soft_labels.report.tables import dataset_table, hyperparameter_table, sampler_table
+from soft_labels.report.view_tables import alignment_table, further_table, result_table, test_table
+from soft_labels.report.views import View, make_views
+
+_VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
+
+
+def build_report(evidence: Evidence) -> Report:
+    """The whole report; it depends on nothing but the evidence."""
+    views = make_views(evidence)
+    samplers = sampler_table(evidence)
+    sections = [
+        Section("Reading", _reading(evidence, views)),
+        Section("Data", parts=[dataset_table(evidence), spread_figure(evidence), entropy_figure(evidence)]),
+        Section("Search", parts=[hyperparameter_table(evidence), *([samplers] if samplers.rows else [])]),
+        *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
+        Section("Training", parts=[loss_figure(evidence)]),
+        Section("Single items", parts=[same_class_figure(evidence), median_figure(evidence)]),
+        *_paper_section(evidence),
+        Section("How these runs were made", _making(evidence)),
+    ]
+    return Report(f"Soft against hard targets: {evidence.name}", sections)
+
+
+def _reading(evidence: Evidence, views: list[View]) -> list[str]:
+    """The short version: what was done, what each view shows, and how far it goes."""
+    return [
+        setting_sentence(evidence),
+        *(
+            f"{_VIEW_TITLES[view.name]}. {sentence}"
+            for view in views
+            for sentence in [*metric_sentences(view), *further_sentences(view)]
+        ),
+        *across_sentences(views),
+        *paper_sentences(views[0]),
+    ]
+
+
+def _view_tables(evidence: Evidence, view: View) -> list[Table]:
+    """Tables 3 and 4, the tests in full and further metrics."""
+    further = further_table(evidence, view)
+    tables = [result_table(evidence, view), test_table(evidence, view), alignment_table(evidence, view)]
+    return [*tables, *([further] if further else [])]
+
+
+def _paper_section(evidence: Evidence) -> list[Section]:
+    """The paper and where its numbers disagree, if any data set is the paper's."""
+    if not any(one.name in PAPER for one in evidence.sets):
+        return []
+    source = f"The columns headed by paper are from {CITATION}; its standard deviations are over 10 seeds."
+    return [Section("The paper's numbers", [source, *DISAGREEMENTS])]
+
+
+def _making(evidence: Evidence) -> list[str]:
+    """Versions behind the runs, and how the splits were drawn, as the records say it."""
+    records = [record for one in evidence.sets for target in TARGETS for record in one.fixed.records[target]]
+    engines = sorted({record.engine for record in records})
+    splits = [f"{one.name}: {_split_in_words(one.best['soft'])}" for one in evidence.sets]
+    made_by = sorted({json.dumps(record.environment, sort_keys=True) for record in records})
+    return [
+        f"Engine of the repeats: {listed(engines)}. Fixed splits: {'; '.join(splits)}.",
+        *(f"Made with {_environment_in_words(text)}." for text in made_by),
+        "This page is a function of the run records: soft-labels report writes the same bytes from the same records.",
+    ]
+
+
+def _split_in_words(record: RunRecord) -> str:
+    """How a split was drawn."""
+    split = record.data["split"]
+    ratios = "/".join(f"{ratio:g}" for ratio in split["ratios"])
+    return f"train/val/test {ratios}, stratified by {split['stratified_by']}, seed {split['seed']}"
+
+
+def _environment_in_words(text: str) -> str:
+    """Versions and machine."""
+    values = json.loads(text)
+    machine = values.pop("machine")
+    versions = ", ".join(f"{name} {version}" for name, version in values.items() if version)
+    return f"{versions}, on {machine['system']}, {machine['accelerator'] or 'CPU'}"
