@@ -47,6 +47,16 @@ class CurveLogger(TensorBoardLogger):
             super().log_metrics(metrics, step)
 
 
+def charts() -> dict[str, dict[str, list[str | list[str]]]]:
+    """TensorBoard's layout of custom scalars: one chart a quantity with a curve a split."""
+    quantities = ("loss", "accuracy", "kl", "entropy_corr")
+    return {
+        "train, validation, test": {
+            quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]] for quantity in quantities
+        }
+    }
+
+
 def _tensorboard(trainer: Trainer) -> TensorBoardLogger | None:
     """The run's TensorBoard logger, if it has one."""
     return next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
@@ -85,11 +95,7 @@ class RunReport(Callback):
             datamodule.split.save(Path(folder) / "split.json", datamodule.split_settings())
         tensorboard = _tensorboard(trainer)
         if tensorboard is not None:
-            charts = {
-                quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]]
-                for quantity in ("loss", "accuracy", "kl", "entropy_corr")
-            }
-            tensorboard.experiment.add_custom_scalars({"train, validation, test": charts})
+            tensorboard.experiment.add_custom_scalars(charts())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the metrics of the epoch with the lowest validation loss; write those of ``validate``."""

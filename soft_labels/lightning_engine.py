@@ -49,7 +49,7 @@ class LightningEngine:
         results = []
         for position, spec in enumerate(specs):
             recorder = _Recorder(position, after_epoch, keep_heads)
-            with _quiet():
+            with quiet():
                 self._fit(_copy_for(datamodule, spec, monitor_test), spec, recorder)
             results.append(recorder.result(spec))
         return results
@@ -67,11 +67,11 @@ class LightningEngine:
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(_module(datamodule, spec), datamodule=datamodule)
+        trainer.fit(module_of(datamodule, spec), datamodule=datamodule)
 
 
-def _module(datamodule: AnnotationDataModule, spec: RunSpec) -> SoftLabelModule:
-    """The module of a spec."""
+def module_of(datamodule: AnnotationDataModule, spec: RunSpec) -> SoftLabelModule:
+    """The one-head module that a spec describes."""
     settings = {key: value for key, value in spec.settings().items() if key not in _OF_FIT_ALONE}
     return SoftLabelModule(
         datamodule.num_classes, datamodule.embedding_dim, datamodule.ordinal, target=spec.target, **settings
@@ -89,7 +89,7 @@ def _copy_for(datamodule: AnnotationDataModule, spec: RunSpec, monitor_test: boo
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Leave out what Lightning says at every start."""
     loggers = [logging.getLogger(name) for name in _LIGHTNING_LOGGERS]
     levels = [each.level for each in loggers]

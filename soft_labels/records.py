@@ -34,7 +34,7 @@ class RunRecord:
 
     Args:
         schema: Version of this form.
-        id: 16 hex digits of spec, data and whether it was judged on test; the same run has the same id anywhere.
+        id: 16 hex digits of spec, data, whether it was judged on test and what may have pruned it.
         engine: Which engine trained it.
         spec: The fields of :class:`~soft_labels.runs.RunSpec`.
         data: What it was trained on: data set, classes, encoder, split with its digest, sizes.
@@ -91,16 +91,17 @@ class ItemScores:
     pred_dist: NDArray[np.float32]
 
 
-def run_id(spec: RunSpec, data: dict[str, Any], judged: bool) -> str:
+def run_id(spec: RunSpec, data: dict[str, Any], judged: bool, pruner: str | None = None) -> str:
     """The id of a run: 16 hex digits.
 
     Args:
         spec: How it is trained.
         data: What on, as plain JSON values.
         judged: Whether it is judged on the test split.
+        pruner: What may end it early, if anything.
     """
-    content = json.dumps({"spec": spec.settings(), "data": data, "judged": judged}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    content = {"spec": spec.settings(), "data": data, "judged": judged, **({"pruner": pruner} if pruner else {})}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def best_record(records: Iterable[RunRecord]) -> RunRecord:

@@ -42,7 +42,7 @@ class Runner:
         specs: Sequence[RunSpec],
         *,
         judged: bool = False,
-        after_epoch: EpochHook | None = None,
+        pruning: "Pruning | None" = None,
     ) -> list[RunRecord]:
         """The records of specs, in their order; equal specs share one.
 
@@ -52,18 +52,19 @@ class Runner:
             datamodule: The data.
             specs: What to train.
             judged: Whether to judge the best epoch's head on test and keep its items.
-            after_epoch: See :class:`~soft_labels.runs.Engine`; positions are those of ``specs``.
+            pruning: What may end runs early; such runs have ids of their own. Positions are those of ``specs``.
         """
         data = data_record(datamodule)
-        ids = [run_id(spec, data, judged) for spec in specs]
+        kind = _Kind(judged, pruning)
+        ids = [kind.id_of(spec, data) for spec in specs]
         known = self.store.read()
         distinct = sorted(dict(zip(reversed(ids), reversed(range(len(specs))), strict=True)).values())
         parts = [distinct[start : start + self.part_size] for start in range(0, len(distinct), self.part_size)]
-        missing = [part for part in parts if any(ids[position] not in known for position in part)]
+        missing = [new for part in parts if (new := [position for position in part if ids[position] not in known])]
         for wait in (False, True):  # first what nobody else is training, then what others leave or have left
             for part in missing:
                 work = _Part(f"{datamodule.dataset}-{_digest([ids[position] for position in part])}", part)
-                self._claim(work, wait, lambda work: self._train(work, datamodule, data, specs, judged, after_epoch))
+                self._claim(work, wait, lambda work: self._train(work, datamodule, data, specs, kind))
         records = self.store.read() if missing else known
         return [records[key] for key in ids]
 
@@ -83,25 +84,21 @@ class Runner:
         datamodule: AnnotationDataModule,
         data: dict[str, Any],
         specs: Sequence[RunSpec],
-        judged: bool,
-        after_epoch: EpochHook | None,
+        kind: "_Kind",
     ) -> None:
         """Train one part and write it."""
-        hook = (
-            None if after_epoch is None else lambda index, epoch, loss: after_epoch(part.positions[index], epoch, loss)
-        )
         results = self.engine.train(
             datamodule,
             [specs[position] for position in part.positions],
-            monitor_test=judged,
-            keep_heads=judged,
-            after_epoch=hook,
+            monitor_test=kind.judged,
+            keep_heads=kind.judged,
+            after_epoch=kind.hook(part.positions),
         )
         records, items = [], {}
         for result in results:
-            key = run_id(result.spec, data, judged)
+            key = kind.id_of(result.spec, data)
             test = None
-            if judged:
+            if kind.judged:
                 test, items[key] = judge(datamodule, result)
             records.append(self._record(key, data, result, test))
         self.store.add(part.name, records, items)
@@ -123,6 +120,36 @@ class Runner:
             environment=environment(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+class Pruning(NamedTuple):
+    """What ends runs early.
+
+    Args:
+        name: The rule, with its settings.
+        after_epoch: See :class:`~soft_labels.runs.Engine`.
+    """
+
+    name: str
+    after_epoch: EpochHook
+
+
+class _Kind(NamedTuple):
+    """What is done with runs besides training them."""
+
+    judged: bool
+    pruning: Pruning | None
+
+    def id_of(self, spec: RunSpec, data: dict[str, Any]) -> str:
+        """The id of a run of this kind."""
+        return run_id(spec, data, self.judged, self.pruning.name if self.pruning else None)
+
+    def hook(self, positions: list[int]) -> EpochHook | None:
+        """The rule for a part's runs, which are at these positions among all."""
+        if self.pruning is None:
+            return None
+        after_epoch = self.pruning.after_epoch
+        return lambda run, epoch, loss: after_epoch(positions[run], epoch, loss)
 
 
 class _Part(NamedTuple):

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
+import optuna
 from jsonargparse import ArgumentParser
 
 from soft_labels.cli import show_progress
+from soft_labels.engines import EngineName, make_engine
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.reproduce import Experiment, ExperimentSettings
-from soft_labels.lightning_engine import LightningEngine
-from soft_labels.population import PopulationEngine
-from soft_labels.runs import Engine
 
 _OF_FIT = ("--data.", "--model.", "--trainer.", "--early_stopping.")
 
@@ -19,13 +18,13 @@ def run_reproduce(arguments: list[str]) -> None:
     from soft_labels.report.command import run_report
 
     show_progress()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     own, of_fit = _divided(arguments[1:])
     parser = _parser()
     config = parser.parse_args(own)
     settings = parser.instantiate_classes(config).experiment
     folder = Path(config.out or f"lightning_logs/{settings.name}")
-    engine: Engine = LightningEngine() if config.engine == "lightning" else PopulationEngine(share=config.share)
-    Experiment(settings, of_fit, engine, folder).run()
+    Experiment(settings, of_fit, make_engine(config.engine, share=config.share), folder).run()
     run_report(["report", str(folder)])
 
 
@@ -39,7 +38,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("-c", "--config", action="config", help="the experiment, as configs/paper.yaml")
     parser.add_class_arguments(ExperimentSettings, "experiment")
-    parser.add_argument("--engine", choices=["population", "lightning"], default="population", help="what trains")
+    parser.add_argument("--engine", type=EngineName, default="population", help="what trains")
     parser.add_argument("--share", type=bool, default=True, help="let runs of the population share what they can")
     parser.add_argument("--out", type=str, help="folder of the results; lightning_logs/NAME if not given")
     return parser

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from soft_labels.annotations.stats import summarise
+from soft_labels.checkpoints import save_checkpoint
+from soft_labels.curves import log_curves, log_trials
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.distributions import label_distribution, normalized_entropy
 from soft_labels.errors import ConfigError
@@ -97,43 +99,54 @@ class Experiment:
         records = self.store.read()
         chosen = next(iter(trials.values()))
         best = {target: best_record(records[run] for run in chosen[target]) for target in TARGETS}
-        for target, record in best.items():
-            self._write_best(chooser, datamodule.dataset, target, record)
+        self._write_best(chooser, datamodule, best)
         seeds = self._repeat(datamodule, best)
         splits = self._on_other_splits(datamodule, best) if self.settings.redraw_splits else {}
         predictions = {target: self.store.predictions(seeds[target][0]) for target in TARGETS}
+        arms: dict[Target, Arm] = {
+            target: Arm(
+                {name: runs[target] for name, runs in trials.items()},
+                best[target].id, seeds[target], splits.get(target, []),
+            )
+            for target in TARGETS
+        }  # fmt: skip
+        self._log(datamodule.dataset, arms)
         return DatasetPart(
             dataset=datamodule.dataset,
             encoder=datamodule.encoder_name,
             class_names=list(datamodule.data.class_names),
             description=_describe(datamodule),
             entropy_histogram=_entropy_histogram(datamodule),
-            arms={
-                target: Arm(
-                    {name: runs[target] for name, runs in trials.items()},
-                    best[target].id, seeds[target], splits.get(target, []),
-                )
-                for target in TARGETS
-            },
+            arms=arms,
             examples=choose_examples(datamodule, predictions, self.settings.keep_texts),
-        )  # fmt: skip
+        )
 
     def _search(self, name: str, options: SweepOptions) -> dict[Target, list[str]]:
         """Run ids of the trials of each target, in the order they were asked."""
+        names: dict[Target, str] = {target: f"{options.datamodule().dataset} {name} {target}" for target in TARGETS}
+        bases = {study: replace(options.base, target=target) for target, study in names.items()}
         runner = Runner(self.store, self.engine)
-        found: dict[Target, list[str]] = {}
-        for target in TARGETS:
-            study = search(
-                runner, options.datamodule, replace(options.base, target=target), options.sweep,
-                open_storage(None), f"{options.datamodule().dataset} {name} {target}",
-            )  # fmt: skip
-            found[target] = run_ids(study)
-        return found
+        studies = search(runner, options.datamodule, bases, options.sweep, open_storage())
+        return {target: run_ids(studies[study]) for target, study in names.items()}
 
-    def _write_best(self, options: SweepOptions, dataset: str, target: Target, record: RunRecord) -> None:
-        """Write the chosen configuration for ``fit``."""
-        text = options.fit_config(record.run_spec, ())
-        write_text(self.folder / f"best-{dataset}-{target}.yaml", text)
+    def _write_best(
+        self, options: SweepOptions, datamodule: AnnotationDataModule, best: dict[Target, RunRecord]
+    ) -> None:
+        """Write each target's chosen configuration for ``fit``, and its head as a checkpoint."""
+        for target, record in best.items():
+            path = self.folder / f"best-{datamodule.dataset}-{target}.yaml"
+            write_text(path, options.fit_config(record.run_spec, ()))
+            if not path.with_suffix(".ckpt").is_file():
+                (result,) = self.engine.train(datamodule, [record.run_spec], keep_heads=True)
+                save_checkpoint(datamodule, result, path.with_suffix(".ckpt"))
+
+    def _log(self, dataset: str, arms: dict[Target, Arm]) -> None:
+        """Show the search's trials and the repeats' curves in TensorBoard."""
+        records = self.store.read()
+        for target, arm in arms.items():
+            folder = self.folder / "tensorboard" / dataset
+            log_trials(folder / target, (records[run] for runs in arm.trials.values() for run in runs))
+            log_curves(folder, (records[run] for run in arm.seeds))
 
     def _repeat(self, datamodule: AnnotationDataModule, best: dict[Target, RunRecord]) -> dict[Target, list[str]]:
         """Train each target's chosen configuration with every seed on the fixed split, and judge it."""

@@ -26,16 +26,17 @@ def entropy_correlation(label_entropy: Tensor, pred_entropy: Tensor) -> Tensor:
     Returns:
         ``[...]`` float64 on the CPU, from -1 to 1; nan where N is below 2 or where one side is constant.
     """
-    sides = torch.broadcast_tensors(label_entropy.cpu().double(), pred_entropy.cpu().double())
-    if sides[0].shape[-1] < 2:
-        rank_zero_warn(f"entropy_corr is nan: a correlation needs at least 2 items, got {sides[0].shape[-1]}")
-        return torch.full(sides[0].shape[:-1], torch.nan, dtype=torch.float64)
+    sides = (label_entropy.cpu().double(), pred_entropy.cpu().double())
+    shape = torch.broadcast_shapes(*(side.shape for side in sides))  # type: ignore[no-untyped-call]
+    if shape[-1] < 2:
+        rank_zero_warn(f"entropy_corr is nan: a correlation needs at least 2 items, got {shape[-1]}")
+        return torch.full(shape[:-1], torch.nan, dtype=torch.float64)
     constant = [side.amax(-1) - side.amin(-1) <= _CONSTANT_BELOW for side in sides]
     names = " and ".join(name for name, flat in zip(("label", "predicted"), constant, strict=True) if flat.any())
     if names:
         rank_zero_warn(f"entropy_corr is nan: the {names} entropy is the same for every item")
     x, y = (side - side.mean(-1, keepdim=True) for side in sides)
-    correlation = (x * y).sum(-1) / (x.square().sum(-1) * y.square().sum(-1)).sqrt()
+    correlation: Tensor = (x * y).sum(-1) / (x.square().sum(-1) * y.square().sum(-1)).sqrt()
     return correlation.clamp(-1, 1).masked_fill(constant[0] | constant[1], torch.nan)
 
 

@@ -1,0 +1,44 @@
+"""Records in TensorBoard: a line of settings and results for each trial, curves for the runs that were repeated."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from soft_labels.callbacks import CurveLogger, charts
+from soft_labels.records import RunRecord
+
+
+def log_trials(folder: Path, records: Iterable[RunRecord]) -> None:
+    """A line each in the HParams tab, without curves, so that any number of trials stays readable.
+
+    Args:
+        folder: Where event files go, one folder a record.
+        records: The trials; one that is there already is left alone.
+    """
+    for record in records:
+        _log(folder, f"trial-{record.id}", record, with_curves=False)
+
+
+def log_curves(folder: Path, records: Iterable[RunRecord]) -> None:
+    """Every quantity of every split over the epochs, named by target and seed.
+
+    Args:
+        folder: Where event files go, one folder a record.
+        records: The runs; one that is there already is left alone.
+    """
+    for record in records:
+        _log(folder, f"{record.spec['target']}-seed{record.spec['seed']}", record, with_curves=True)
+
+
+def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:
+    """One record as one TensorBoard run."""
+    if (folder / name).is_dir():
+        return
+    logger = CurveLogger(folder, name="", version=name, default_hp_metric=False)
+    best = {key: values[record.best_epoch] for key, values in record.curve.items() if key.startswith("val/")}
+    logger.log_hyperparams(record.spec, {f"best/{key}": value for key, value in best.items() if value is not None})
+    if with_curves:
+        for epoch in range(len(record.curve["lr"])):
+            values = {key: curve[epoch] for key, curve in record.curve.items()}
+            logger.log_metrics({key: value for key, value in values.items() if value is not None}, epoch)
+        logger.experiment.add_custom_scalars(charts())
+    logger.finalize("success")

@@ -1,0 +1,150 @@
+"""``soft-labels sweep``: search for the best settings of each target, and write them down for ``fit``."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from soft_labels.checkpoints import save_checkpoint
+from soft_labels.cli import show_progress
+from soft_labels.curves import log_trials
+from soft_labels.engines import make_engine
+from soft_labels.errors import SweepError
+from soft_labels.files import write_text
+from soft_labels.objectives import Target
+from soft_labels.records import RecordStore, RunRecord, best_record
+from soft_labels.runner import Runner
+from soft_labels.sweep.options import SweepOptions, parse_sweep
+from soft_labels.sweep.space import data_choice
+from soft_labels.sweep.storage import open_storage
+from soft_labels.sweep.study import RUN, finished, search
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What the search of one target found.
+
+    Args:
+        target: The target.
+        trials: Finished trials, in the order in which they were asked for.
+        records: The record of each trial's run, by run id.
+        unfinished: Trials that other workers have not finished.
+        best: The chosen run.
+        best_file: A configuration of ``fit`` that trains it again.
+    """
+
+    target: Target
+    trials: list[FrozenTrial]
+    records: Mapping[str, RunRecord]
+    unfinished: int
+    best: RunRecord
+    best_file: Path
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The first trial of the chosen run."""
+        return next(trial for trial in self.trials if trial.user_attrs[RUN] == self.best.id)
+
+    @property
+    def pruned(self) -> int:
+        """How many trials ended early."""
+        return sum(self.records[trial.user_attrs[RUN]].ending == "pruned" for trial in self.trials)
+
+
+def run_sweep(arguments: list[str]) -> None:
+    """``soft-labels sweep``."""
+    show_progress()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    print_outcomes(sweep(parse_sweep(arguments[1:])))
+
+
+def sweep(options: SweepOptions) -> list[SearchOutcome]:
+    """Search for each target with the same budget; write records, trials and the best configurations.
+
+    Args:
+        options: What is searched, on which data, and where results go.
+    """
+    targets, settings, base = options.targets, options.sweep, options.base  # mistakes show before data are read
+    storage = open_storage(options.cli.own["storage"])
+    dataset = options.datamodule().dataset
+    folder = options.out(dataset)
+    engine = make_engine(options.cli.own["engine"], options.cli.config.trainer.accelerator)
+    runner = Runner(RecordStore(folder / "records"), engine)
+    names: dict[Target, str] = {target: f"{dataset}-{options.study}-{target}" for target in targets}
+    bases = {name: replace(base, target=target) for target, name in names.items()}
+    studies = search(runner, options.datamodule, bases, settings, storage)
+    return [_outcome(options, target, studies[name], runner, folder) for target, name in names.items()]
+
+
+def _outcome(options: SweepOptions, target: Target, study: Study, runner: Runner, folder: Path) -> SearchOutcome:
+    """Choose by validation loss among the runs that trained to their end, and write what was found."""
+    records, trials = runner.store.read(), finished(study)
+    missing = sum(trial.user_attrs[RUN] not in records for trial in trials)
+    if missing:
+        raise SweepError(f"{folder} lacks the records of {missing} trials; give every worker of a study the same --out")
+    own = [records[trial.user_attrs[RUN]] for trial in trials]
+    best = best_record(record for record in own if record.ending != "pruned")
+    unfinished = sum(not trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    outcome = SearchOutcome(target, trials, records, unfinished, best, folder / f"best-{target}.yaml")
+    write_text(folder / f"trials-{target}.csv", _trials_text(outcome, list(options.sweep.space)))
+    write_text(outcome.best_file, _best_text(options, study, outcome))
+    log_trials(folder / "tensorboard" / target, {record.id: record for record in own}.values())
+    _save_best(options, outcome, runner)
+    return outcome
+
+
+def _save_best(options: SweepOptions, outcome: SearchOutcome, runner: Runner) -> None:
+    """Train the chosen run once more and write its head as a checkpoint beside its configuration."""
+    datamodule = options.datamodule(data_choice(outcome.best_trial.params))
+    (result,) = runner.engine.train(datamodule, [outcome.best.run_spec], keep_heads=True)
+    save_checkpoint(datamodule, result, outcome.best_file.with_suffix(".ckpt"))
+
+
+def _trials_text(outcome: SearchOutcome, keys: list[str]) -> str:
+    """A line for each trial."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["trial", "state", "val/loss", "best_epoch", "epochs", "ending", "run", *keys])
+    for trial in outcome.trials:
+        record = outcome.records[trial.user_attrs[RUN]]
+        row = [trial.number, trial.state.name.lower(), record.value, record.best_epoch, len(record.curve["lr"])]
+        writer.writerow([*row, record.ending, record.id, *(trial.params[key] for key in keys)])
+    return file.getvalue()
+
+
+def _best_text(options: SweepOptions, study: Study, outcome: SearchOutcome) -> str:
+    """The configuration of the chosen run, with where it comes from."""
+    best = outcome.best
+    return (
+        f"# The best of {len(outcome.trials)} trials of study {study.study_name}: run {best.id}, val/loss "
+        f"{best.value:.6g} nats in epoch {best.best_epoch + 1}.\n"
+        f"{options.fit_config(best.run_spec, data_choice(outcome.best_trial.params))}"
+    )
+
+
+def print_outcomes(outcomes: list[SearchOutcome]) -> None:
+    """Print what was found for each target, and what to run next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="best by validation loss", title_justify="left")
+    for heading in ("target", "trials", "val/loss, nats", "best settings"):
+        table.add_column(heading)
+    for outcome in outcomes:
+        settings = "\n".join(f"{key} {value}" for key, value in outcome.best_trial.params.items())
+        table.add_row(outcome.target, _counts(outcome), f"{outcome.best.value:.4f}", settings)
+    console = Console()
+    console.print(table)
+    for outcome in outcomes:
+        console.print(f"Next: soft-labels fit --config {outcome.best_file}", highlight=False, soft_wrap=True)
+
+
+def _counts(outcome: SearchOutcome) -> str:
+    """How many trials, and what became of them."""
+    parts = {"pruned": outcome.pruned, "not finished by other workers": outcome.unfinished}
+    return ", ".join([f"{len(outcome.trials)} done", *(f"{count} {what}" for what, count in parts.items() if count)])
