@@ -14,6 +14,10 @@ COMMANDS = {
     "test": ("cli", "run_lightning", "metrics of a checkpoint on the test split"),
     "predict": ("cli", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
     "compare": ("compare", "run_compare", "train soft and hard heads on the same split and print both"),
+    "sweep": ("sweep.command", "run_sweep", "search for the best settings of each target with Optuna"),
+    "reproduce": ("experiment.command", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),
+    "report": ("report.command", "run_report", "the tables and figures of an experiment, as one page"),
+    "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),
     "embed": ("cli", "run_embed", "encode a data set's inputs once and keep the embeddings"),
     "data": ("data_commands", "run_data", "stats: describe annotations; fetch: download a data set"),
 }

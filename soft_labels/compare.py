@@ -15,6 +15,7 @@ from soft_labels.distributions import has_tie
 from soft_labels.errors import ConfigError
 from soft_labels.metric_names import HIGHER_IS_BETTER, LABELS
 from soft_labels.objectives import TARGETS, Target
+from soft_labels.progress import tracked
 
 
 class CompareCLI(SoftLabelCLI):
@@ -69,13 +70,9 @@ def compare(arguments: list[str], seeds: int) -> Comparison:
     """
     if seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {seeds}")
-    from rich.console import Console
-    from rich.progress import track
-
     found: dict[Target, list[dict[str, float]]] = {target: [] for target in TARGETS}
     runs = [(seed, target) for seed in range(seeds) for target in TARGETS]
-    console = Console(stderr=True)
-    for seed, target in track(runs, "training heads", console=console, disable=not console.is_terminal):
+    for seed, target in tracked(runs, len(runs), "training heads"):
         cli, metrics = _fit_and_test(arguments, seed, target)
         found[target].append(metrics)
         _hush()  # what the first run said of data and embeddings holds for all

@@ -15,6 +15,7 @@ from torch import Tensor
 from soft_labels.cli import NOTHING_TO_MEND, TRAINER_DEFAULTS, IdleProfiler
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.module import SoftLabelModule
+from soft_labels.progress import tracked
 from soft_labels.runs import Ending, EpochHook, RunResult, RunSpec
 
 _OF_FIT_ALONE = ("target", "batch_size", "max_epochs", "patience", "min_delta")
@@ -47,7 +48,7 @@ class LightningEngine:
         """Train every spec; see :class:`~soft_labels.runs.Engine`."""
         datamodule.prepare_data()  # the copies share what is read here
         results = []
-        for position, spec in enumerate(specs):
+        for position, spec in tracked(enumerate(specs), len(specs), "training heads"):
             recorder = _Recorder(position, after_epoch, keep_heads)
             with quiet():
                 self._fit(_copy_for(datamodule, spec, monitor_test), spec, recorder)

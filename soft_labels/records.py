@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from soft_labels.errors import RecordError
-from soft_labels.files import write_text, written_whole
+from soft_labels.files import PARTIAL_PREFIX, write_text, written_whole
 from soft_labels.runs import Ending, RunSpec
 
 SCHEMA = 1
@@ -137,8 +137,12 @@ class RecordStore:
         Raises:
             RecordError: A line is no record of this version.
         """
-        parts = (path for path in sorted(self.folder.glob("*.jsonl")) if not path.name.endswith(".items.jsonl"))
+        parts = (path for path in self._whole("*.jsonl") if not path.name.endswith(".items.jsonl"))
         return {record.id: record for part in parts for record in _read_part(part)}
+
+    def _whole(self, pattern: str) -> list[Path]:
+        """Files of a pattern, without those that are being written or were left half-written by a killed process."""
+        return sorted(path for path in self.folder.glob(pattern) if not path.name.startswith(PARTIAL_PREFIX))
 
     def has(self, name: str) -> bool:
         """Whether a part is there."""
@@ -148,10 +152,12 @@ class RecordStore:
         """Write a part.
 
         Args:
-            name: The part's name; a part of the same name is replaced.
+            name: The part's name, which one process at a time may write; what a killed one left of it is removed.
             records: Its runs.
             items: By run id, the test items of the runs that were judged.
         """
+        for leftover in self.folder.glob(f"{PARTIAL_PREFIX}*-{name}.*"):
+            leftover.unlink()
         if items:
             with written_whole(self.folder / f"{name}.safetensors") as partial:
                 save_file({key: scores.pred_dist for key, scores in items.items()}, partial)
@@ -165,7 +171,7 @@ class RecordStore:
         Raises:
             RecordError: The folder has none of this run.
         """
-        for part in sorted(self.folder.glob("*.safetensors")):
+        for part in self._whole("*.safetensors"):
             with safe_open(part, "numpy") as tensors:
                 if run in tensors.keys():  # noqa: SIM118 # the file is no dictionary
                     predicted: NDArray[np.float32] = tensors.get_tensor(run)
@@ -175,7 +181,7 @@ class RecordStore:
     def items(self) -> dict[str, ItemScores]:
         """The test items of every judged run, by run id, without predictions."""
         found: dict[str, ItemScores] = {}
-        for part in sorted(self.folder.glob("*.items.jsonl")):
+        for part in self._whole("*.items.jsonl"):
             found.update(_read_items(part))
         return found
 

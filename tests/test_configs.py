@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ import yaml
 from soft_labels.cli import SoftLabelCLI
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+EXPERIMENTS = [path for path in CONFIGS.glob("*.yaml") if "experiment" in yaml.safe_load(path.read_text("utf-8"))]
 KEY = "sk-sentinel-0123456789"
 RunCli = Callable[..., Any]
 needs_packaged_encoders = pytest.mark.skipif(
@@ -108,7 +110,9 @@ def routes(
 
 
 def names() -> list[str]:
-    return sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
+    """Configurations of ``fit``; those of other commands lie in folders of their own or name an experiment."""
+    others = {*CONFIGS.glob("sweep/*"), *CONFIGS.glob("cluster/*"), *EXPERIMENTS}
+    return sorted(path.relative_to(CONFIGS).as_posix() for path in {*CONFIGS.rglob("*.yaml")} - others)
 
 
 @needs_packaged_encoders
@@ -134,6 +138,38 @@ def test_every_config_trains(
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert KEY not in result.out + result.err
     assert KEY.encode() not in written
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("sweep/*.yaml")), ids=lambda path: path.stem)
+def test_every_sweep_searches(path: Path, routes: dict[str, tuple[str, ...]], run_cli: RunCli, tmp_path: Path) -> None:
+    options = (*routes["data/chaosnli.yaml"], f"--sweep={path}", f"--out={tmp_path}/out", "--model.hidden_width=8")
+    result = run_cli("sweep", *options, f"--data.store={tmp_path}/store")
+    assert result.code == 0, result.err
+    trials = yaml.safe_load(path.read_text("utf-8")).get("trials", 108)
+    assert len((tmp_path / "out" / "trials-soft.csv").read_text("utf-8").splitlines()) == 1 + trials
+
+
+@needs_packaged_encoders
+@pytest.mark.filterwarnings("ignore:entropy_corr is nan")
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_ends_in_a_report(
+    path: Path,
+    run_cli: RunCli,
+    tiny_chaosnli_root: Path,
+    tiny_popquorn_root: Path,
+    tiny_cifar10h_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for root in (tiny_chaosnli_root, tiny_popquorn_root, tiny_cifar10h_root):
+        shutil.copytree(root, tmp_path / "data", dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    quick = ("--experiment.seeds=2", "--model.hidden_width=8", "--data.split_ratios=[0.6,0.2,0.2]")
+    embedded = ("--data.items=240",) if "digits" in path.stem else ()
+    result = run_cli("reproduce", f"--config={path}", *quick, *embedded)
+    assert result.code == 0, result.err
+    assert len(list(tmp_path.glob("lightning_logs/*/report/report.html"))) == 1
 
 
 def test_dinov2_is_parsed_and_known_to_timm(run_cli: RunCli, tiny_cifar10h_root: Path) -> None:

@@ -43,8 +43,8 @@ def test_an_unknown_command_is_one_line() -> None:
     done = module("train")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "soft-labels: error: unknown command 'train'; "
-        "choose one of fit, validate, test, predict, compare, embed, data\n"
+        "soft-labels: error: unknown command 'train'; choose one of fit, validate, test, predict, compare, sweep, "
+        "reproduce, report, cluster, embed, data\n"
     )
 
 
@@ -61,7 +61,7 @@ def test_every_command_has_a_help_page(run_cli: RunCli, arguments: tuple[str, ..
     result = run_cli(*arguments, "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("usage: soft-labels ")
-    assert "--config" in result.out or arguments in {("data",), ("data", "fetch")}
+    assert "--config" in result.out or arguments in {("data",), ("data", "fetch"), ("report",)}
 
 
 def test_version() -> None:

@@ -19,14 +19,17 @@ from soft_labels.distributions import TiePolicy, label_distribution, majority_la
 from soft_labels.embeddings import (
     EmbeddingStore,
     Features,
+    Keys,
     PairFeatures,
+    StagePlan,
     StageReport,
     content_keys,
     encode_missing,
     encoder_inputs,
     open_features,
+    plan_missing,
 )
-from soft_labels.encoders.base import Encoder
+from soft_labels.encoders.base import Encoder, EncoderInput
 from soft_labels.errors import ConfigError, DataError
 from soft_labels.splits import SPLIT_NAMES, Split, SplitName, draw_split
 
@@ -184,14 +187,27 @@ class AnnotationDataModule(LightningDataModule, ABC):
 
     def _features_of(self, items: Items) -> Features:
         """Encode what the store lacks of some items, and open their features."""
-        columns = encoder_inputs(items, self.pair_features, self.pair_separator)
-        keys = [content_keys(column) for column in columns]
-        inputs = [item for column in columns for item in column]
-        self.encoded = encode_missing(inputs, np.concatenate(keys), self.encoder, self.store)
+        inputs, keys, uids = self._to_encode(items)
+        self.encoded = encode_missing(inputs, np.concatenate(keys), self.encoder, self.store, names=uids)
         features = open_features(self.store, keys, self.dataset)
         if len(features) * features.dim * 4 <= self.memory_limit_mb * _MEBIBYTE:
             features.load()
         return features
+
+    def _to_encode(self, items: Items) -> tuple[list[EncoderInput], list[Keys], list[str]]:
+        """What the encoder is shown of some items, its content keys in one or two columns, and the uids."""
+        columns = encoder_inputs(items, self.pair_features, self.pair_separator)
+        inputs = [item for column in columns for item in column]
+        return inputs, [content_keys(column) for column in columns], [*items.uids] * len(columns)
+
+    def plan(self) -> StagePlan:
+        """What encoding the data set would take; encodes, sends and writes nothing.
+
+        Raises:
+            EncoderError: An input cannot be sent to a service.
+        """
+        inputs, keys, uids = self._to_encode(self.data.items)
+        return plan_missing(inputs, np.concatenate(keys), self.encoder, self.store, uids)
 
     def setup(self, stage: str) -> None:
         """Make the hyperparameters known to the loggers."""
@@ -205,6 +221,7 @@ class AnnotationDataModule(LightningDataModule, ABC):
                 "group_split": self.group_split,
                 "tie": self.tie,
                 "pair_features": self._pairing(),
+                **self._paid(),
             }
         )
 
@@ -232,6 +249,14 @@ class AnnotationDataModule(LightningDataModule, ABC):
             "pair_features": self._pairing(),
             "split": {**self.split_settings(), "digest": self.split.digest},
         }
+
+    def _paid(self) -> dict[str, float]:
+        """What this run paid a service for embeddings, if anything."""
+        usage = self.encoded.usage if self.encoded else None
+        if usage is None:
+            return {}
+        cost = {} if usage.cost_usd is None else {"encoding/cost_usd": usage.cost_usd}
+        return {"encoding/tokens": usage.tokens + usage.lost_tokens, **cost}
 
     def _pairing(self) -> str:
         """How two texts become one row; the separator counts only where it is used."""

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soft_labels.embeddings.hosted import HostedStage, answered_store, plan_of
 from soft_labels.embeddings.store import EmbeddingStore, Keys
 from soft_labels.encoders.base import Encoder, EncoderInput
+from soft_labels.encoders.hosted import HostedEncoder, Plan, Usage
 
 logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 20.0
@@ -20,12 +22,62 @@ FLUSH_ROWS = 16_384
 
 @dataclass(frozen=True)
 class StageReport:
-    """What one run of the stage did: distinct inputs asked for, those found, those encoded, and the seconds it took."""
+    """What one run of the stage did.
+
+    Args:
+        inputs: Distinct inputs asked for.
+        found: Those that were stored already.
+        encoded: Those that were encoded.
+        seconds: How long it took.
+        usage: What was paid, of an encoder that is paid.
+    """
 
     inputs: int
     found: int
     encoded: int
     seconds: float
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What a run of the stage would do.
+
+    Args:
+        inputs: Distinct inputs asked for.
+        missing: Those that are not stored.
+        paid: What a service would be asked, of an encoder that is paid.
+        submitted: What a service was asked earlier and has not answered, in words.
+    """
+
+    inputs: int
+    missing: int
+    paid: Plan | None = None
+    submitted: str | None = None
+
+
+def plan_missing(
+    items: Sequence[EncoderInput], keys: Keys, encoder: Encoder, store: EmbeddingStore, names: Sequence[str]
+) -> StagePlan:
+    """What :func:`encode_missing` would do; encodes, sends and writes nothing.
+
+    Args:
+        items: ``[N]`` texts or images.
+        keys: ``S32 [N]`` their content keys.
+        encoder: The frozen encoder.
+        store: Where the embeddings are kept.
+        names: ``[N]`` what errors call the inputs.
+
+    Raises:
+        EncoderError: An input cannot be sent to a service.
+    """
+    unique, first = np.unique(keys, return_index=True)
+    lacking = store.missing(unique)
+    if not isinstance(encoder, HostedEncoder):
+        return StagePlan(len(unique), int(lacking.sum()))
+    lacking &= answered_store(store, encoder).missing(unique)
+    plan = plan_of(items, keys, first[lacking], names, encoder) if lacking.any() else None
+    return StagePlan(len(unique), int(lacking.sum()), plan, encoder.submitted(store.folder))
 
 
 def encode_missing(
@@ -34,6 +86,7 @@ def encode_missing(
     encoder: Encoder,
     store: EmbeddingStore,
     flush_seconds: float = FLUSH_SECONDS,
+    names: Sequence[str] | None = None,
 ) -> StageReport:
     """Encode what the store lacks and write it as it goes.
 
@@ -45,30 +98,57 @@ def encode_missing(
         keys: ``S32 [N]`` their content keys.
         encoder: The frozen encoder; its model is loaded only if something is missing.
         store: Where the embeddings are kept; locked while something is written.
-        flush_seconds: A killed run loses at most the work of this long.
+        flush_seconds: A killed run loses at most the work of this long; of an encoder that is paid, it loses only the
+            requests that are not answered.
+        names: ``[N]`` what errors call the inputs; their positions, if it is not given.
 
     Raises:
+        PendingError: A service answers later.
         EncoderError: An input cannot be encoded; what was encoded before it is kept.
         StoreError: An embedding is not finite or of the wrong width; what was encoded before its batch is kept.
     """
     start = time.perf_counter()
     unique, first = np.unique(keys, return_index=True)
     missing = int(store.missing(unique).sum())
+    usage = None
     if missing:
         with store.lock():
             store.sweep_partials()
-            lacking = first[store.missing(unique)]  # fewer, if another process held the lock until now
-            missing = len(lacking)
-            if missing:
-                _encode(items, keys, _batches(items, keys, lacking, encoder), encoder, store, flush_seconds)
+            if isinstance(encoder, HostedEncoder):
+                missing, usage = _answer(items, keys, names or _positions(items), encoder, store)
+            else:
+                lacking = first[store.missing(unique)]  # fewer, if another process held the lock until now
+                missing = len(lacking)
+                if missing:
+                    _encode(items, keys, _batches(items, keys, lacking, encoder), encoder, store, flush_seconds)
             if remark := encoder.remark():
                 logger.warning("embeddings: %s", remark)
-    report = StageReport(len(unique), len(unique) - missing, missing, time.perf_counter() - start)
+    report = StageReport(len(unique), len(unique) - missing, missing, time.perf_counter() - start, usage)
     logger.info(
         "embeddings: %s distinct inputs, %s found in %s, %s encoded in %.1f s",
         f"{report.inputs:,}", f"{report.found:,}", store.folder, f"{report.encoded:,}", report.seconds,
     )  # fmt: skip
     return report
+
+
+def _positions(items: Sequence[EncoderInput]) -> list[str]:
+    """Names for inputs that have none."""
+    return [f"input {position}" for position in range(len(items))]
+
+
+def _answer(
+    items: Sequence[EncoderInput], keys: Keys, names: Sequence[str], encoder: HostedEncoder, store: EmbeddingStore
+) -> tuple[int, Usage]:
+    """Have a service answer what is missing; how many inputs that were, and what was paid."""
+    unique, first = np.unique(keys, return_index=True)
+    stage = HostedStage(encoder, store)
+    stage.recover()
+    missing = int(store.missing(unique).sum())
+    usage = stage.collect()
+    lacking = first[store.missing(unique)]
+    if len(lacking):
+        usage += stage.answer(plan_of(items, keys, lacking, names, encoder))
+    return missing, usage
 
 
 def _batches(

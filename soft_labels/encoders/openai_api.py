@@ -1,25 +1,28 @@
 """Text encoders behind OpenAI's embeddings API, or any service that speaks it."""
 
-import os
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
+from soft_labels.encoders.base import EncoderInput, texts_of
+from soft_labels.encoders.hosted import HostedEncoder, Keep, PendingError, Plan, Usage
+from soft_labels.encoders.openai_batch import BATCH_PRICE, Batches, Notes
+from soft_labels.encoders.openai_requests import Ledger, Requests
+from soft_labels.encoders.openai_service import OPENAI_KEY, Service
+from soft_labels.encoders.openai_tokens import MOST_TOKENS_A_CHARACTER, Limits, Tokens, TooLong, tokenizer_of
 from soft_labels.errors import EncoderError
 
-if TYPE_CHECKING:
-    import openai
-
-OPENAI_URL = "https://api.openai.com/v1"
-SHOWN_CHARACTERS = 300
+logger = logging.getLogger(__name__)
+Mode = Literal["live", "batch"]
 
 
-class OpenAIEncoder(Encoder):
+class OpenAIEncoder(HostedEncoder):
     """A text encoder that is reached over HTTP: one text to one vector.
 
     The same model behind two services may give different numbers, so the service is part of the fingerprint:
@@ -30,14 +33,24 @@ class OpenAIEncoder(Encoder):
         model: The service's name of the model.
         base_url: Address of another service, ending before ``/embeddings``; ``None`` is OpenAI.
         dimensions: Width to ask for, of models that can shorten their embeddings; ``None`` sends nothing.
-        api_key_env: The environment variable that holds the key. It is read at the first request and its value is
-            sent to ``base_url`` and shown nowhere. It may be unset where ``base_url`` is given.
-        batch_size: Texts a request.
+        api_key_env: The environment variable that holds the key; its value is sent to the service and shown nowhere.
+            ``None`` is ``OPENAI_API_KEY`` for OpenAI and no key for another service.
+        batch_size: Texts a request. A run that is killed loses the answers of the requests under way.
+        concurrency: Requests at the same time.
         timeout: Seconds to wait for one answer.
-        max_retries: How often a failed request is repeated; the client waits longer each time.
+        max_retries: How often a request that failed in passing is repeated, each time after a longer wait.
+        price_per_million_tokens: Dollars, before the Batch API's discount; ``None`` is not known.
+        max_cost: Dollars that one run may cost at most; what may have been paid for a lost answer counts.
+        too_long: What to do with an input of more than ``max_input_tokens``: refuse it, cut it, or embed it in parts
+            and take their mean by tokens, at length 1.
+        max_input_tokens: What the model takes; OpenAI's is the default.
+        max_request_inputs: What the service takes in one request; OpenAI's is the default.
+        max_request_tokens: What the service takes in one request; OpenAI's is the default.
+        mode: ``live`` sends requests and waits; ``batch`` submits to the Batch API at half the price and collects when
+            the same command is run again.
 
     Raises:
-        EncoderError: ``base_url`` is no HTTP address or holds a password.
+        EncoderError: Settings that do not fit together, or a ``base_url`` that is no HTTP address or holds a secret.
     """
 
     modality = "text"
@@ -48,28 +61,54 @@ class OpenAIEncoder(Encoder):
         *,
         base_url: str | None = None,
         dimensions: int | None = None,
-        api_key_env: str = "OPENAI_API_KEY",
+        api_key_env: str | None = None,
         batch_size: int = 256,
+        concurrency: int = 8,
         timeout: float = 60.0,
         max_retries: int = 5,
+        price_per_million_tokens: float | None = None,
+        max_cost: float | None = None,
+        too_long: TooLong = "error",
+        max_input_tokens: int = 8_191,
+        max_request_inputs: int = 2_048,
+        max_request_tokens: int = 300_000,
+        mode: Mode = "live",
     ) -> None:
         super().__init__(batch_size)
         self.model = model
-        self.base_url = base_url
         self.dimensions = dimensions
-        self.api_key_env = api_key_env
-        self.timeout = timeout
-        self.max_retries = max_retries
-        self._service = "openai" if base_url is None else _service_of(base_url)
-        self._width = dimensions
+        self.concurrency = concurrency
+        self.price = price_per_million_tokens
+        self.max_cost = max_cost
+        self.mode: Mode = mode
+        self._limits = Limits(max_input_tokens, batch_size, max_request_tokens, too_long)
+        key_variable = api_key_env or (OPENAI_KEY if base_url is None else None)
+        self._service = Service(base_url, model, key_variable, timeout, max_retries)
+        self._check(max_request_inputs)
+
+    def _check(self, max_request_inputs: int) -> None:
+        """Refuse settings that do not fit together."""
+        if self.batch_size > max_request_inputs:
+            raise EncoderError(
+                f"wanted batch_size of at most max_request_inputs {max_request_inputs:,}, got {self.batch_size:,}"
+            )
+        if self.concurrency < 1:
+            raise EncoderError(f"concurrency must be at least 1, got {self.concurrency}")
+        if self._limits.input_tokens < MOST_TOKENS_A_CHARACTER:
+            raise EncoderError(f"max_input_tokens must be at least 4, got {self._limits.input_tokens}")
+        if self.max_cost is not None and self.price is None:
+            raise EncoderError("max_cost needs price_per_million_tokens: without it no cost is known; set both or none")
 
     def fingerprint(self) -> dict[str, str | int | float | bool | None]:
-        """Service, model and width; nothing that travels in a header."""
+        """Service, model, width, and what is done with long inputs if anything; nothing that travels in a header."""
+        limits = self._limits
+        long = {} if limits.too_long == "error" else {"too_long": f"{limits.too_long} beyond {limits.input_tokens}"}
         return {
             "encoder": "openai",
-            "service": self._service,
+            "service": self._service.name,
             "model": self.model,
             "dimensions": self.dimensions,
+            **long,
         }
 
     def length(self, item: EncoderInput) -> int:
@@ -77,112 +116,92 @@ class OpenAIEncoder(Encoder):
         return len(texts_of([item])[0])
 
     def preprocess(self, items: Sequence[EncoderInput]) -> list[str]:
-        """The texts of one request; the API refuses empty ones."""
-        texts = texts_of(items)
-        if not all(texts):
-            raise EncoderError("the embeddings API takes no empty text; remove the item or give it a text")
-        return texts
+        """The texts themselves."""
+        return texts_of(items)
 
     def forward(self, batch: list[str]) -> Tensor:
-        """Embeddings of one batch of texts, float32 ``[B, D]`` on the CPU.
+        """Embeddings of some texts, float32 ``[B, D]`` on the CPU; asked for at once, and kept by nobody.
 
         Raises:
             EncoderError: No key, no answer, or an answer that is not one finite vector of one width for each text.
         """
-        answer = self._request(batch)
-        indices = sorted(index for index, _ in answer)
-        if indices != list(range(len(batch))):
-            raise EncoderError(
-                f"{self._service}: wanted one embedding for each of {len(batch)} texts, got {len(indices)} "
-                f"with indices {indices[:10]}; the service does not follow the embeddings API"
-            )
-        vectors = [vector for _, vector in sorted(answer, key=lambda entry: entry[0])]
-        self._check_widths({len(vector) for vector in vectors})
-        embeddings = torch.stack(vectors)
-        if not embeddings.isfinite().all():
-            raise EncoderError(f"{self._service}: got an embedding with a number that is not finite; run again")
-        return embeddings
+        answers: dict[bytes, np.ndarray] = {}
+        names = [str(number).encode() for number in range(len(batch))]
+        plan = self.plan(batch, names, [f"text {number}" for number in range(len(batch))])
+        self._live(plan, lambda keys, vectors: answers.update(zip(keys, vectors, strict=True)))
+        return torch.from_numpy(np.stack([answers[name] for name in names]))
 
-    def _check_widths(self, widths: set[int]) -> None:
-        """Every embedding of this object has one width: the one asked for, else that of the first answer."""
-        self._width = self._width or max(widths)
-        if widths != {self._width}:
-            cure = "the model changed; run again" if self.dimensions is None else "remove dimensions, or correct it"
-            raise EncoderError(
-                f"{self._service}: wanted {self._width} numbers in every embedding, got {sorted(widths)}; {cure}"
-            )
-
-    def _request(self, texts: list[str]) -> list[tuple[int, Tensor]]:
-        """Index and vector of every embedding of one answer, in the service's order."""
-        import openai
-
-        client = self._client
-        dimensions = openai.omit if self.dimensions is None else self.dimensions
-        try:
-            answer = client.embeddings.create(model=self.model, input=texts, dimensions=dimensions)
-            return [(int(item.index), _vector(item.embedding)) for item in answer.data]
-        except (openai.OpenAIError, AttributeError, RuntimeError, TypeError, ValueError) as error:
-            problem = self._explain(error)
-        raise EncoderError(problem)  # outside the handler: the client's own error may quote the key
-
-    def _explain(self, error: Exception) -> str:
-        """What went wrong and what to do, without the key."""
-        import openai
-
-        if isinstance(error, openai.AuthenticationError):
-            return f"{self._service}: the key was refused; put a valid one into {self.api_key_env}"
-        known = (
-            (openai.PermissionDeniedError, "the key may not use this model; choose another key or model"),
-            (openai.NotFoundError, "model or address unknown; correct model or base_url"),
-            (openai.RateLimitError, "too many requests or no credit left; wait, or look at the account"),
-            (openai.BadRequestError, "the request was refused; check model, dimensions and the length of the texts"),
-            (openai.APIStatusError, f"the service failed after {self.max_retries} retries; run again later"),
-            (openai.APITimeoutError, f"no answer within {self.timeout:g} s; raise timeout or lower batch_size"),
-            (openai.APIConnectionError, "the service cannot be reached; check base_url and the network"),
-            (Exception, "the answer is not one of the embeddings API; check base_url"),
-        )
-        what = next(words for kind, words in known if isinstance(error, kind))
-        detail = str(error.__cause__ or error).replace(self._key, "[key]")[:SHOWN_CHARACTERS]
-        return f"{self._service}, model {self.model}: {what} ({detail})"
-
-    @property
-    def _key(self) -> str:
-        """The key; kept by nothing but the client."""
-        key = os.environ.get(self.api_key_env, "").strip()
-        if not key and self.base_url is None:
-            raise EncoderError(f"the environment variable {self.api_key_env} holds no key; set it to your OpenAI key")
-        if not (key.isascii() and key.isprintable()):
-            raise EncoderError(
-                f"the environment variable {self.api_key_env} holds characters that no key has; set it anew"
-            )
-        return key or "none"
+    def plan(self, texts: Sequence[str], keys: Sequence[bytes], uids: Sequence[str]) -> Plan:
+        """What would be asked for some distinct texts; sends nothing."""
+        named = zip(keys, uids, texts, strict=True)
+        fitting = [self._limits.fit(key, uid, text, self._tokens) for key, uid, text in named]
+        requests = self._limits.requests(fitting)
+        tokens = sum(sum(text.tokens) for text in fitting)
+        return Plan(requests, self._tokens.described, self._ledger().cost(tokens), self.max_cost)
 
     @cached_property
-    def _client(self) -> "openai.OpenAI":
-        """The official client; made at the first request."""
-        import openai
+    def _tokens(self) -> Tokens:
+        """The counter of tokens; its tokenizer is loaded when texts are first planned."""
+        return Tokens(tokenizer_of(self.model))
 
-        return openai.OpenAI(
-            api_key=self._key,
-            base_url=self.base_url or OPENAI_URL,
-            timeout=self.timeout,
-            max_retries=self.max_retries,
+    def _ledger(self) -> Ledger:
+        """A ledger at the price of the mode."""
+        discount = BATCH_PRICE if self.mode == "batch" else 1.0
+        return Ledger(None if self.price is None else self.price * discount, self.max_cost)
+
+    def answer(self, plan: Plan, keep: Keep, folder: Path) -> Usage:
+        """Ask what was planned; in batch mode submit it."""
+        if plan.too_dear:
+            raise EncoderError(
+                f"{sum(map(len, plan.requests)):,} texts of {plan.tokens:,} tokens ({plan.counting}) may cost "
+                f"${plan.cost_usd:.6f}, above max_cost ${self.max_cost:g}; nothing was sent; raise max_cost"
+            )
+        if self.mode == "live":
+            return self._live(plan, keep)
+        batches = Batches(self._service, self.dimensions, Notes(folder))
+        _run(lambda: batches.submit(plan))
+        raise PendingError(
+            f"{sum(map(len, plan.requests)):,} texts are submitted to {self._service.name} as a batch, to be answered "
+            "within 24 hours; run the same command again to collect them"
         )
 
+    def _live(self, plan: Plan, keep: Keep) -> Usage:
+        """Send the requests of a plan."""
+        ledger = self._ledger()
+        requests = Requests(self._service, self.dimensions, ledger, keep, self.concurrency)
+        try:
+            _run(lambda: requests.send(plan.requests))
+        finally:
+            self._say(ledger)
+        return ledger.usage()
 
-def _vector(numbers: list[float]) -> Tensor:
-    """One embedding of an answer, float32 ``[D]``; a service may have sent anything."""
-    vector = torch.tensor(numbers, dtype=torch.float32)
-    if vector.ndim != 1 or len(vector) == 0:
-        raise ValueError(f"an embedding of shape {list(vector.shape)}")
-    return vector
+    def _say(self, ledger: Ledger) -> None:
+        """Log what was paid, also by a run that fails."""
+        if ledger.requests or ledger.lost_tokens:
+            logger.info("%s: %s", self._service.name, ledger.usage())
+
+    def collect(self, folder: Path, keep: Keep) -> Usage:
+        """Keep what was submitted to the Batch API earlier, in whichever mode this run is."""
+        notes = Notes(folder)
+        if not notes.read():
+            return Usage()
+        ledger = Ledger(None if self.price is None else self.price * BATCH_PRICE, None)
+        batches = Batches(self._service, self.dimensions, notes)
+        try:
+            _run(lambda: batches.collect(keep, ledger))
+        finally:
+            self._say(ledger)
+        return ledger.usage()
+
+    def submitted(self, folder: Path) -> str | None:
+        """How many texts lie in batches that were not collected; asks nobody."""
+        texts = sum(note["texts"] for note in Notes(folder).read())
+        return f"{texts:,} texts were submitted as a batch and not collected yet" if texts else None
 
 
-def _service_of(base_url: str) -> str:
-    """An address as the fingerprint and messages show it; never the part that may hold a secret."""
-    parts = urlsplit(base_url)
-    if "@" in base_url:
-        raise EncoderError("base_url must not hold a user or password; put the key into the variable of api_key_env")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise EncoderError("wanted a base_url such as http://127.0.0.1:8000/v1, got one without scheme or host")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+def _run(task: Callable[[], Awaitable[None]]) -> None:
+    """Run a task in an event loop of its own thread, so that a notebook's loop does not matter and Ctrl-C ends it."""
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal() as portal:
+        portal.call(task)

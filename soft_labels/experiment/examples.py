@@ -4,33 +4,37 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import entropy
 
 from soft_labels.annotations.base import Input
 from soft_labels.datamodules import AnnotationDataModule
-from soft_labels.distributions import entropy as label_entropy
+from soft_labels.distributions import entropy
 from soft_labels.experiment_index import Examples, ItemExample
 from soft_labels.objectives import Target
+from soft_labels.records import ItemScores
 
 _STEPS = (0.02, 0.25, 0.5, 0.75, 0.98)
 _DIGITS = 4
 
 
 def choose_examples(
-    datamodule: AnnotationDataModule, predictions: Mapping[Target, NDArray[np.float32]], keep_texts: bool
+    datamodule: AnnotationDataModule,
+    scores: Mapping[Target, ItemScores],
+    predictions: Mapping[Target, NDArray[np.float32]],
+    keep_texts: bool,
 ) -> Examples:
     """The items of figures 1, 2 and 5.
 
     Args:
         datamodule: The data.
-        predictions: By target, ``[N, C]`` what a head of each target says of the test items.
+        scores: By target, how a head of each target does on the test items.
+        predictions: By target, ``[N, C]`` what that head says of them.
         keep_texts: Whether examples carry their texts.
     """
     everything = datamodule.targets.label_dist
-    order = label_entropy(everything.double()).argsort(stable=True).tolist()
+    order = entropy(everything.double()).argsort(stable=True).tolist()
     spread = [order[round(step * (len(order) - 1))] for step in _STEPS]
     rows = datamodule.rows("test").tolist()
-    agreeing = _by_difference(everything[rows].double().numpy(), predictions)
+    agreeing = _by_difference(scores)
 
     def example(row: int, place: int | None = None) -> ItemExample:
         text = _text(datamodule.data.inputs[row]) if keep_texts else None
@@ -46,13 +50,11 @@ def choose_examples(
     return Examples([example(row) for row in spread], same_class=agreed(1), median=agreed(0.5))
 
 
-def _by_difference(label_dist: NDArray[np.float64], predictions: Mapping[Target, NDArray[np.float32]]) -> list[int]:
-    """Places of the items where every head names the annotators' first class, by how much their KL differs."""
-    hard, soft = predictions["hard"].astype(float), predictions["soft"].astype(float)
-    first = label_dist.argmax(1)
-    agreeing = np.flatnonzero((hard.argmax(1) == first) & (soft.argmax(1) == first))
-    difference = entropy(label_dist, hard, axis=1) - entropy(label_dist, soft, axis=1)
-    return sorted(agreeing.tolist(), key=lambda place: difference[place])
+def _by_difference(scores: Mapping[Target, ItemScores]) -> list[int]:
+    """Places of the items where both heads name the majority class, by how much closer the soft head comes."""
+    soft, hard = scores["soft"], scores["hard"]
+    agreeing: list[int] = np.flatnonzero(soft.correct & hard.correct).tolist()
+    return sorted(agreeing, key=lambda place: float(hard.kl[place] - soft.kl[place]))
 
 
 def _text(given: Input) -> str | None:

@@ -17,7 +17,7 @@ from soft_labels.experiment.examples import choose_examples
 from soft_labels.experiment_index import Arm, DatasetPart, ExperimentIndex
 from soft_labels.files import write_text
 from soft_labels.objectives import TARGETS, Target
-from soft_labels.records import RecordStore, RunRecord, best_record
+from soft_labels.records import ItemScores, RecordStore, RunRecord, best_record
 from soft_labels.runner import Runner
 from soft_labels.runs import Engine
 from soft_labels.splits import SPLIT_NAMES
@@ -102,7 +102,10 @@ class Experiment:
         self._write_best(chooser, datamodule, best)
         seeds = self._repeat(datamodule, best)
         splits = self._on_other_splits(datamodule, best) if self.settings.redraw_splits else {}
-        predictions = {target: self.store.predictions(seeds[target][0]) for target in TARGETS}
+        first: dict[Target, str] = {target: runs[0] for target, runs in seeds.items()}
+        items = self.store.items()
+        scores: dict[Target, ItemScores] = {target: items[run] for target, run in first.items()}
+        predictions = {target: self.store.predictions(run) for target, run in first.items()}
         arms: dict[Target, Arm] = {
             target: Arm(
                 {name: runs[target] for name, runs in trials.items()},
@@ -118,7 +121,7 @@ class Experiment:
             description=_describe(datamodule),
             entropy_histogram=_entropy_histogram(datamodule),
             arms=arms,
-            examples=choose_examples(datamodule, predictions, self.settings.keep_texts),
+            examples=choose_examples(datamodule, scores, predictions, self.settings.keep_texts),
         )
 
     def _search(self, name: str, options: SweepOptions) -> dict[Target, list[str]]:

@@ -13,6 +13,7 @@ from lightning.fabric import Fabric
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.errors import ConfigError
 from soft_labels.population.program import Member, PopulationData, Program
+from soft_labels.progress import tracked
 from soft_labels.runs import EpochHook, RunResult, RunSpec
 
 _MEBIBYTE = 2**20
@@ -101,7 +102,8 @@ class PopulationEngine:
         plan = self.programs(specs, datamodule)
         workers = 1 if after_epoch is not None else self.workers
         with _one_thread_each() if self.device.type == "cpu" else torch.no_grad(), ThreadPoolExecutor(workers) as pool:
-            list(pool.map(run, plan))
+            for _ in tracked(pool.map(run, plan), len(plan), "training programs of heads"):
+                pass
         return [results[position] for position in range(len(specs))]
 
     def programs(self, specs: Sequence[RunSpec], datamodule: AnnotationDataModule) -> list[list[int]]:

