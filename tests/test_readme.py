@@ -84,6 +84,10 @@ def quick_form(command: str, quick: tuple[str, ...], folder: Path) -> list[str]:
         extra += quick
     if arguments[0] == "compare":
         extra += ["--seeds=1"]
+    if arguments[0] == "reproduce":
+        extra += ["--experiment.seeds=2", "--model.hidden_width=8", "--data.split_ratios=[0.6,0.2,0.2]"]
+    if "digits_experiment" in command:
+        extra += ["--data.items=240"]
     if "cifar10h_hard" in command:
         extra += TINY_IMAGES
     return [*arguments, *extra]
