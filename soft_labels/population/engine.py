@@ -17,8 +17,11 @@ from soft_labels.progress import tracked
 from soft_labels.runs import EpochHook, RunResult, RunSpec
 
 _MEBIBYTE = 2**20
-# Heads a program: on a CPU their weights and moments must stay in its caches; a GPU wants many, to hide its launches.
-_CHUNK = {"cpu": 8}
+_BYTES_A_NUMBER = 4 * 4  # weight, gradient and two moments, float32
+# Heads a program. On a CPU weights, gradients and moments must stay in its caches: 8 heads are best at 384 inputs, 3 at
+# 1,536, 1 at 3,072 (tests/benchmarks/population_speed.py, 32 MiB of third-level cache). An accelerator wants many heads
+# to hide its launches.
+_CHUNK_ON_CPU, _CACHE_MEBIBYTES = 8, 24
 _CHUNK_ON_ACCELERATOR = 256
 
 
@@ -43,7 +46,7 @@ class PopulationEngine:
     the first cut; members of one seed share mini-batches and dropout masks.
 
     Args:
-        chunk: Heads a program; ``None`` for this device's measured default.
+        chunk: Heads a program; ``None`` for a default by device and size of a head.
         memory_mb: Most MiB that a program's weights and moments may take; programs are made smaller to fit.
         workers: Programs that run at a time; ``None`` for one a core on a CPU, one on an accelerator.
         share: Whether runs share a member where they can; without it each run is a member of its own.
@@ -67,7 +70,7 @@ class PopulationEngine:
             )
         self.device = Fabric(accelerator=accelerator, devices=1).device
         on_cpu = self.device.type == "cpu"
-        self.chunk = chunk or _CHUNK.get(self.device.type, _CHUNK_ON_ACCELERATOR)
+        self.chunk = chunk
         self.memory_mb = memory_mb
         self.workers = workers or (len(os.sched_getaffinity(0)) if on_cpu else 1)
         self.share = share
@@ -125,7 +128,9 @@ class PopulationEngine:
         """How many heads fit the chunk and the memory: weights, gradients and two moments each."""
         width, classes = datamodule.embedding_dim, datamodule.num_classes
         numbers = hidden_width * (width + 1) + classes * (hidden_width + 1)
-        return max(1, min(self.chunk, self.memory_mb * _MEBIBYTE // (4 * 4 * numbers)))
+        in_cache = max(1, _CACHE_MEBIBYTES * _MEBIBYTE // (_BYTES_A_NUMBER * numbers))
+        usual = min(_CHUNK_ON_CPU, in_cache) if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
+        return max(1, min(self.chunk or usual, self.memory_mb * _MEBIBYTE // (_BYTES_A_NUMBER * numbers)))
 
 
 def _members(specs: Sequence[RunSpec], share: bool) -> list[Member]:

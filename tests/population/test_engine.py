@@ -172,6 +172,14 @@ def test_a_program_holds_no_more_heads_than_its_memory(datamodule: AnnotationDat
     assert sum(sizes) == len(specs)
 
 
+def test_on_a_cpu_a_program_of_wide_heads_is_small_enough_for_its_cache(datamodule: AnnotationDataModule) -> None:
+    narrow = [replace(QUICK, lr=1e-3 + 1e-6 * number) for number in range(20)]
+    wide = [replace(spec, hidden_width=20_000) for spec in narrow]
+    engine = PopulationEngine(accelerator="cpu")
+    assert [len(program) for program in engine.programs(narrow, datamodule)] == [8, 8, 4]
+    assert [len(program) for program in engine.programs(wide, datamodule)] == [3, 3, 3, 3, 3, 3, 2]
+
+
 def test_an_engine_without_room_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1, got 0"):
         PopulationEngine(chunk=0)
