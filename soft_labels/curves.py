@@ -11,22 +11,24 @@ def log_trials(folder: Path, records: Iterable[RunRecord]) -> None:
     """A line each in the HParams tab, without curves, so that any number of trials stays readable.
 
     Args:
-        folder: Where event files go, one folder a record.
+        folder: The folder of the experiment or search; event files go below ``tensorboard/trials``.
         records: The trials; one that is there already is left alone.
     """
     for record in records:
-        _log(folder, f"trial-{record.id}", record, with_curves=False)
+        place = folder / "tensorboard" / "trials" / record.data["dataset"] / record.spec["target"]
+        _log(place, record.id, record, with_curves=False)
 
 
 def log_curves(folder: Path, records: Iterable[RunRecord]) -> None:
     """Every quantity of every split over the epochs, named by target and seed.
 
     Args:
-        folder: Where event files go, one folder a record.
+        folder: The folder of the experiment; event files go below ``tensorboard/curves``.
         records: The runs; one that is there already is left alone.
     """
     for record in records:
-        _log(folder, f"{record.spec['target']}-seed{record.spec['seed']}", record, with_curves=True)
+        place = folder / "tensorboard" / "curves" / record.data["dataset"]
+        _log(place, f"{record.spec['target']}-seed{record.spec['seed']}", record, with_curves=True)
 
 
 def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:

@@ -23,8 +23,8 @@ def events(folder: Path) -> EventAccumulator:
 
 def test_curves_hold_every_quantity_of_every_split_by_epoch(tmp_path: Path) -> None:
     run = record(tmp_path)
-    log_curves(tmp_path / "tensorboard", [run])
-    found = events(tmp_path / "tensorboard" / "soft-seed4")
+    log_curves(tmp_path, [run])
+    found = events(tmp_path / "tensorboard" / "curves" / "seeded" / "soft-seed4")
     assert {f"{split}/kl" for split in ("train", "val", "test")} <= set(found.Tags()["scalars"])
     points = found.Scalars("test/kl")
     assert [(point.step, round(point.value, 5)) for point in points] == [
@@ -35,8 +35,8 @@ def test_curves_hold_every_quantity_of_every_split_by_epoch(tmp_path: Path) -> N
 def test_a_trial_is_one_line_of_settings_and_results_without_curves(tmp_path: Path) -> None:
     run = record(tmp_path)
     for _ in range(2):  # logging again must not add a second file
-        log_trials(tmp_path / "tensorboard", [run])
-    folder = tmp_path / "tensorboard" / f"trial-{run.id}"
+        log_trials(tmp_path, [run])
+    folder = tmp_path / "tensorboard" / "trials" / "seeded" / "soft" / run.id
     assert len(list(folder.glob("events*"))) == 1
     found = events(folder)
     assert not [tag for tag in found.Tags()["scalars"] if tag.startswith("val/")]

@@ -113,7 +113,7 @@ class Experiment:
             )
             for target in TARGETS
         }  # fmt: skip
-        self._log(datamodule.dataset, arms)
+        self._log(arms)
         return DatasetPart(
             dataset=datamodule.dataset,
             encoder=datamodule.encoder_name,
@@ -143,13 +143,12 @@ class Experiment:
                 (result,) = self.engine.train(datamodule, [record.run_spec], keep_heads=True)
                 save_checkpoint(datamodule, result, path.with_suffix(".ckpt"))
 
-    def _log(self, dataset: str, arms: dict[Target, Arm]) -> None:
+    def _log(self, arms: dict[Target, Arm]) -> None:
         """Show the search's trials and the repeats' curves in TensorBoard."""
         records = self.store.read()
-        for target, arm in arms.items():
-            folder = self.folder / "tensorboard" / dataset
-            log_trials(folder / target, (records[run] for runs in arm.trials.values() for run in runs))
-            log_curves(folder, (records[run] for run in arm.seeds))
+        for arm in arms.values():
+            log_trials(self.folder, (records[run] for runs in arm.trials.values() for run in runs))
+            log_curves(self.folder, (records[run] for run in arm.seeds))
 
     def _repeat(self, datamodule: AnnotationDataModule, best: dict[Target, RunRecord]) -> dict[Target, list[str]]:
         """Train each target's chosen configuration with every seed on the fixed split, and judge it."""
