@@ -33,7 +33,7 @@ Train classifiers on what annotators really said: a distribution, not one label.
 commands:
 {rows}
 
-Every command lists its options with --help; all but data print their whole configuration with
+Every command lists its options with --help; those that train print their whole configuration with
 --print_config. Start here:
 
   soft-labels compare --config configs/quickstart.yaml
@@ -60,6 +60,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as stopped:
+        sys.exit(_signalled(stopped))
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -69,6 +71,13 @@ def main() -> NoReturn:
             raise
         sys.exit(_fail(message))
     sys.exit(0)
+
+
+def _signalled(stopped: SystemExit) -> int | str | None:
+    """The exit code: Lightning ends a fit with 0 when it is told to terminate, and with 1 when it is interrupted."""
+    if type(stopped).__name__ == "SIGTERMException":
+        return 143
+    return 130 if isinstance(stopped.__context__, KeyboardInterrupt) else stopped.code
 
 
 def _mendable(error: BaseException) -> str | None:

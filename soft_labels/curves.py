@@ -1,9 +1,13 @@
 """Records in TensorBoard: a line of settings and results for each trial, curves for the runs that were repeated."""
 
+import secrets
+import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from soft_labels.callbacks import CurveLogger, charts
+from soft_labels.files import PARTIAL_PREFIX
 from soft_labels.records import RunRecord
 
 
@@ -28,14 +32,15 @@ def log_curves(folder: Path, records: Iterable[RunRecord]) -> None:
     """
     for record in records:
         place = folder / "tensorboard" / "curves" / record.data["dataset"]
-        _log(place, f"{record.spec['target']}-seed{record.spec['seed']}", record, with_curves=True)
+        _log(place, f"{record.spec['target']}-seed{record.spec['seed']}-{record.id}", record, with_curves=True)
 
 
 def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:
-    """One record as one TensorBoard run."""
+    """One record as one TensorBoard run, whole or not at all."""
     if (folder / name).is_dir():
         return
-    logger = CurveLogger(folder, name="", version=name, default_hp_metric=False)
+    partial = f"{PARTIAL_PREFIX}{secrets.token_hex(6)}"
+    logger = CurveLogger(folder, name="", version=partial, default_hp_metric=False)
     best = {key: values[record.best_epoch] for key, values in record.curve.items() if key.startswith("val/")}
     logger.log_hyperparams(record.spec, {f"best/{key}": value for key, value in best.items() if value is not None})
     if with_curves:
@@ -44,3 +49,6 @@ def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:
             logger.log_metrics({key: value for key, value in values.items() if value is not None}, epoch)
         logger.experiment.add_custom_scalars(charts())
     logger.finalize("success")
+    with suppress(OSError):  # another process was faster
+        (folder / partial).rename(folder / name)
+    shutil.rmtree(folder / partial, ignore_errors=True)

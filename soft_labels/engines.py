@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from soft_labels.errors import ConfigError
 from soft_labels.lightning_engine import LightningEngine
 from soft_labels.population import PopulationEngine
 from soft_labels.runs import Engine
@@ -16,7 +19,13 @@ def make_engine(name: EngineName, accelerator: str = "auto", share: bool = True)
         name: ``population`` trains many heads at once, ``lightning`` one ordinary fit after another.
         accelerator: Lightning's name of the device.
         share: Whether runs of a population share a head where they can.
+
+    Raises:
+        ConfigError: There is no such device.
     """
     if name == "lightning":
         return LightningEngine(accelerator)
-    return PopulationEngine(accelerator=accelerator, share=share)
+    try:
+        return PopulationEngine(accelerator=accelerator, share=share)
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"trainer.accelerator {accelerator} cannot be used here: {error}") from error

@@ -53,7 +53,7 @@ class Arm:
         trials: By sampler (``grid``, ``tpe``, ``random``), run ids of the search in the order they were asked.
         best: Run id of the chosen trial.
         seeds: Run ids of the repeats on the fixed split, a seed each, in order of seed.
-        splits: Run ids of the repeats on redrawn splits, in order of split seed (equal to the run's seed).
+        splits: Run ids of the repeats on redrawn splits, a seed and a split each, in order of both.
     """
 
     trials: dict[str, list[str]]

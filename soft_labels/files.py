@@ -1,6 +1,6 @@
 """Files appear whole or not at all."""
 
-import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     The name keeps the suffix of ``path``, since some writers choose the format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(6)}-{path.name}")
     try:
         yield partial
         partial.replace(path)

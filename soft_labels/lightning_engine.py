@@ -31,10 +31,13 @@ class LightningEngine:
     """
 
     name = "lightning"
-    part_size = 1  # a fit takes seconds
 
     def __init__(self, accelerator: str = "auto") -> None:
         self.accelerator = accelerator
+
+    def parts(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec]) -> list[list[int]]:  # noqa: ARG002
+        """Each spec by itself, since a fit takes seconds."""
+        return [[position] for position in range(len(specs))]
 
     def train(
         self,

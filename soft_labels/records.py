@@ -1,10 +1,12 @@
 """What a run leaves: one self-contained line of JSON, its test items beside it, its predictions in a tensor file."""
 
+import glob
 import hashlib
 import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -156,7 +158,7 @@ class RecordStore:
             records: Its runs.
             items: By run id, the test items of the runs that were judged.
         """
-        for leftover in self.folder.glob(f"{PARTIAL_PREFIX}*-{name}.*"):
+        for leftover in self.folder.glob(f"{PARTIAL_PREFIX}*-{glob.escape(name)}.*"):
             leftover.unlink()
         if items:
             with written_whole(self.folder / f"{name}.safetensors") as partial:
@@ -264,10 +266,18 @@ def environment() -> dict[str, Any]:
 
 
 def _git_state() -> str | None:
-    """The commit of the installed package's checkout, marked where files differ from it; ``None`` outside of git."""
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
-        cwd=Path(__file__).parent,
+    """The commit of this package's checkout, marked where files differ from it; ``None`` where it is in none."""
+    here = Path(__file__)
+    if shutil.which("git") is None or not _git("ls-files", "--error-unmatch", here.name, cwd=here.parent):
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", cwd=here.parent)
+
+
+def _git(*arguments: str, cwd: Path) -> str | None:
+    """What git says; ``None`` where it fails."""
+    answer = subprocess.run(  # noqa: S603 # the arguments are written above
+        ["git", *arguments],  # noqa: S607
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -28,13 +28,11 @@ class Runner:
     Args:
         store: Where records are kept and looked up.
         engine: What trains.
-        part_size: Most runs a part.
     """
 
-    def __init__(self, store: RecordStore, engine: Engine, part_size: int | None = None) -> None:
+    def __init__(self, store: RecordStore, engine: Engine) -> None:
         self.store = store
         self.engine = engine
-        self.part_size = part_size or engine.part_size
 
     def run(
         self,
@@ -46,54 +44,71 @@ class Runner:
     ) -> list[RunRecord]:
         """The records of specs, in their order; equal specs share one.
 
-        Parts are the same however often a run was interrupted, so that what trains together does not depend on it.
-
         Args:
             datamodule: The data.
             specs: What to train.
             judged: Whether to judge the best epoch's head on test and keep its items.
             pruning: What may end runs early; such runs have ids of their own. Positions are those of ``specs``.
         """
-        data = data_record(datamodule)
-        kind = _Kind(judged, pruning)
-        ids = [kind.id_of(spec, data) for spec in specs]
-        known = self.store.read()
-        distinct = sorted(dict(zip(reversed(ids), reversed(range(len(specs))), strict=True)).values())
-        parts = [distinct[start : start + self.part_size] for start in range(0, len(distinct), self.part_size)]
-        missing = [new for part in parts if (new := [position for position in part if ids[position] not in known])]
-        for wait in (False, True):  # first what nobody else is training, then what others leave or have left
-            for part in missing:
-                work = _Part(f"{datamodule.dataset}-{_digest([ids[position] for position in part])}", part)
-                self._claim(work, wait, lambda work: self._train(work, datamodule, data, specs, kind))
-        records = self.store.read() if missing else known
-        return [records[key] for key in ids]
+        return self._run([Job(datamodule, specs)], _Kind(judged, pruning))[0]
 
-    def _claim(self, part: "_Part", wait: bool, train: Callable[["_Part"], None]) -> None:
+    def run_all(self, jobs: Sequence["Job"], *, judged: bool = False) -> list[list[RunRecord]]:
+        """The records of several jobs, as :meth:`run` gives them; processes that share the work share all of it.
+
+        Args:
+            jobs: What to train on which data.
+            judged: Whether to judge the best epochs' heads on test and keep their items.
+        """
+        return self._run(jobs, _Kind(judged, None))
+
+    def _run(self, jobs: Sequence["Job"], kind: "_Kind") -> list[list[RunRecord]]:
+        """Train what is missing, part by part.
+
+        What is missing is divided in the same way however often a run was interrupted, since a part is there as a
+        whole or not at all: what trains together does not depend on it.
+        """
+        environment()  # as it was before the work
+        known = self.store.read()
+        ids = [kind.ids(job) for job in jobs]
+        parts = [part for job, own in zip(jobs, ids, strict=True) for part in self._missing(job, own, known)]
+        for wait in (False, True):  # first what nobody else is training, then what others leave or have left
+            for part in parts:
+                self._claim(part, wait, kind)
+        records = self.store.read() if parts else known
+        return [[records[key] for key in own] for own in ids]
+
+    def _missing(self, job: "Job", ids: Sequence[str], known: Mapping[str, RunRecord]) -> list["_Part"]:
+        """The parts of a job that are not all known."""
+        distinct = sorted(dict(zip(reversed(ids), reversed(range(len(ids))), strict=True)).values())
+        found = []
+        for places in self.engine.parts(job.datamodule, [job.specs[position] for position in distinct]):
+            positions = [distinct[place] for place in places if ids[distinct[place]] not in known]
+            if positions:
+                digest = hashlib.sha256("".join(ids[position] for position in positions).encode()).hexdigest()[:12]
+                found.append(_Part(f"{job.datamodule.dataset}-{digest}", job, positions))
+        return found
+
+    def _claim(self, part: "_Part", wait: bool, kind: "_Kind") -> None:
         """Train a part that is not done, unless another process is at it."""
         self.store.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.store.folder / f".{part.name}.lock", blocking=wait):
                 if not self.store.has(part.name):
-                    train(part)
+                    self._train(part, kind)
         except Timeout:
             logger.info("%s: another process trains this part", part.name)
 
-    def _train(
-        self,
-        part: "_Part",
-        datamodule: AnnotationDataModule,
-        data: dict[str, Any],
-        specs: Sequence[RunSpec],
-        kind: "_Kind",
-    ) -> None:
+    def _train(self, part: "_Part", kind: "_Kind") -> None:
         """Train one part and write it."""
+        datamodule = part.job.datamodule
         results = self.engine.train(
             datamodule,
-            [specs[position] for position in part.positions],
+            [part.job.specs[position] for position in part.positions],
             monitor_test=kind.judged,
             keep_heads=kind.judged,
             after_epoch=kind.hook(part.positions),
         )
+        data = data_record(datamodule)
         records, items = [], {}
         for result in results:
             key = kind.id_of(result.spec, data)
@@ -122,6 +137,18 @@ class Runner:
         )
 
 
+class Job(NamedTuple):
+    """Specs to train on some data.
+
+    Args:
+        datamodule: The data.
+        specs: What to train.
+    """
+
+    datamodule: AnnotationDataModule
+    specs: Sequence[RunSpec]
+
+
 class Pruning(NamedTuple):
     """What ends runs early.
 
@@ -144,6 +171,11 @@ class _Kind(NamedTuple):
         """The id of a run of this kind."""
         return run_id(spec, data, self.judged, self.pruning.name if self.pruning else None)
 
+    def ids(self, job: Job) -> list[str]:
+        """The ids of a job's runs."""
+        data = data_record(job.datamodule)
+        return [self.id_of(spec, data) for spec in job.specs]
+
     def hook(self, positions: list[int]) -> EpochHook | None:
         """The rule for a part's runs, which are at these positions among all."""
         if self.pruning is None:
@@ -153,20 +185,16 @@ class _Kind(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Runs that train together and are written together."""
+    """Runs of a job, by position, that train together and are written together."""
 
     name: str
+    job: Job
     positions: list[int]
-
-
-def _digest(ids: Sequence[str]) -> str:
-    """12 hex digits of some run ids."""
-    return hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
 
 
 def data_record(datamodule: AnnotationDataModule) -> dict[str, Any]:
     """What a run is trained on, as plain JSON values."""
-    return {**datamodule.identity(), "content": datamodule.content_digest}
+    return {**datamodule.identity(), "ordinal": datamodule.ordinal, "content": datamodule.content_digest}
 
 
 def judge(datamodule: AnnotationDataModule, result: RunResult) -> tuple[dict[str, float | None], ItemScores]:

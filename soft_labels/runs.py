@@ -123,13 +123,18 @@ class RunResult:
 
 
 class Engine(Protocol):
-    """Trains specs on the data of one data module; every engine gives the same results to float tolerance.
-
-    ``part_size`` is how many runs a :class:`~soft_labels.runner.Runner` hands over at most before it writes them down.
-    """
+    """Trains specs on the data of one data module; every engine gives the same results to float tolerance."""
 
     name: str
-    part_size: int
+
+    def parts(self, datamodule: "AnnotationDataModule", specs: Sequence[RunSpec]) -> list[list[int]]:
+        """Positions of the specs that had better be trained by one call, so that work can be written down part by part.
+
+        Args:
+            datamodule: The data.
+            specs: What to train.
+        """
+        ...
 
     def train(
         self,

@@ -24,7 +24,7 @@ def events(folder: Path) -> EventAccumulator:
 def test_curves_hold_every_quantity_of_every_split_by_epoch(tmp_path: Path) -> None:
     run = record(tmp_path)
     log_curves(tmp_path, [run])
-    found = events(tmp_path / "tensorboard" / "curves" / "seeded" / "soft-seed4")
+    found = events(tmp_path / "tensorboard" / "curves" / "seeded" / f"soft-seed4-{run.id}")
     assert {f"{split}/kl" for split in ("train", "val", "test")} <= set(found.Tags()["scalars"])
     points = found.Scalars("test/kl")
     assert [(point.step, round(point.value, 5)) for point in points] == [

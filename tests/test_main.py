@@ -1,5 +1,7 @@
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -84,3 +86,17 @@ def test_a_reader_that_has_seen_enough_is_no_error(tiny_chaosnli_root: Path, tmp
         said = process.stderr.read()
     assert said == ""
     assert process.returncode in {1, 141}, "rich ends with 1 by itself where it was writing"
+
+
+@pytest.mark.parametrize(("signal_sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_fit_that_is_told_to_stop_says_so_with_its_exit_code(tmp_path: Path, signal_sent: int, code: int) -> None:
+    options = (
+        "fit", "--data=tests.toys.SeededData", "--data.encoder=tests.toys.SeededEncoder", f"--data.store={tmp_path}/s",
+        f"--trainer.default_root_dir={tmp_path}", "--trainer.max_epochs=100000", "--early_stopping.patience=100000",
+        "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
+    )  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-m", "soft_labels", *options], stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(tmp_path.rglob("best.ckpt")):
+        time.sleep(0.05)
+    process.send_signal(signal_sent)
+    assert process.wait(timeout=60) == code

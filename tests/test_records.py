@@ -1,6 +1,7 @@
 import math
 import os
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from soft_labels.errors import RecordError
 from soft_labels.files import PARTIAL_PREFIX
-from soft_labels.records import SCHEMA, ItemScores, RecordStore, RunRecord, best_record, rounded, run_id
+from soft_labels.records import SCHEMA, ItemScores, RecordStore, RunRecord, best_record, environment, rounded, run_id
 from soft_labels.runs import RunSpec
 
 
@@ -88,3 +89,14 @@ def test_numbers_have_six_digits_and_are_finite() -> None:
     assert rounded(1 / 3) == 0.333333
     assert rounded(123456789.0) == 123457000.0
     assert (rounded(math.nan), rounded(math.inf)) == (None, None)
+
+
+def test_the_environment_names_versions_and_the_commit_and_does_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment.cache_clear()
+    here = environment()
+    assert here["torch"] == version("torch")
+    assert here["git"] is None or len(here["git"].removesuffix("-dirty")) == 12
+    environment.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    assert environment()["git"] is None
+    environment.cache_clear()

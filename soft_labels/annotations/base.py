@@ -14,6 +14,7 @@ from soft_labels.errors import DataError
 
 Modality = Literal["text", "text_pair", "image"]
 ImageInput = Path | NDArray[np.uint8]
+_NOT_IN_FILE_NAMES = set("/\\\0")
 Input = str | tuple[str, str] | ImageInput
 
 
@@ -37,7 +38,7 @@ class AnnotatedData:
     """Items, what was shown to the annotators, and how many of them chose each class.
 
     Args:
-        name: The data set's name; it appears in every result, log and error.
+        name: The data set's name; it appears in every result, log and error, and in file names.
         uids: ``[N]`` the items' ids in their source, unique; every join is by uid, never by position.
         inputs: ``[N]`` a text, a pair of texts, or an image (a path, or ``uint8`` ``[H, W, 3]``).
         label_counts: ``[N, C]`` float64, annotations that chose each class; finite, not negative, no empty row.
@@ -48,7 +49,7 @@ class AnnotatedData:
         true_dist: ``[N, C]`` the distribution that generated the annotations, known for simulated data only.
 
     Raises:
-        DataError: A length, a shape, a count or a uid is not as said above.
+        DataError: A name, a length, a shape, a count or a uid is not as said above.
     """
 
     name: str
@@ -64,6 +65,8 @@ class AnnotatedData:
     def __post_init__(self) -> None:
         """Check everything that later stages rely on."""
         wanted = (len(self.uids), len(self.class_names))
+        if not self.name or self.name.startswith(".") or set(self.name) & _NOT_IN_FILE_NAMES:
+            raise DataError(f"wanted a data set's name that can name a file, got {self.name!r}; leave out / and \\")
         if wanted[0] == 0:
             raise DataError(f"{self.name}: no items; check that the file holds rows")
         if tuple(self.label_counts.shape) != wanted:

@@ -6,7 +6,7 @@ import optuna
 from jsonargparse import ArgumentParser
 
 from soft_labels.cli import show_progress
-from soft_labels.engines import EngineName, make_engine
+from soft_labels.engines import EngineName
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.reproduce import Experiment, ExperimentSettings
 
@@ -24,7 +24,7 @@ def run_reproduce(arguments: list[str]) -> None:
     config = parser.parse_args(own)
     settings = parser.instantiate_classes(config).experiment
     folder = Path(config.out or f"lightning_logs/{settings.name}")
-    Experiment(settings, of_fit, make_engine(config.engine, share=config.share), folder).run()
+    Experiment(settings, of_fit, folder, config.engine, config.share).run()
     run_report(["report", str(folder)])
 
 

@@ -1,11 +1,12 @@
 """Plans which specs share a head and which heads share a program, then runs the programs."""
 
 import itertools
-import os
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Event
 
 import torch
 from lightning.fabric import Fabric
@@ -17,6 +18,7 @@ from soft_labels.progress import tracked
 from soft_labels.runs import EpochHook, RunResult, RunSpec
 
 _MEBIBYTE = 2**20
+_PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
 _BYTES_A_NUMBER = 4 * 4  # weight, gradient and two moments, float32
 # Heads a program. On a CPU weights, gradients and moments must stay in its caches: 8 heads are best at 384 inputs, 3 at
 # 1,536, 1 at 3,072 (tests/benchmarks/population_speed.py, 32 MiB of third-level cache). An accelerator wants many heads
@@ -48,13 +50,12 @@ class PopulationEngine:
     Args:
         chunk: Heads a program; ``None`` for a default by device and size of a head.
         memory_mb: Most MiB that a program's weights and moments may take; programs are made smaller to fit.
-        workers: Programs that run at a time; ``None`` for one a core on a CPU, one on an accelerator.
+        workers: Programs that run at a time; ``None`` for one a thread of torch on a CPU, one on an accelerator.
         share: Whether runs share a member where they can; without it each run is a member of its own.
         accelerator: Lightning's name of the device.
     """
 
     name = "population"
-    part_size = 216
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class PopulationEngine:
         on_cpu = self.device.type == "cpu"
         self.chunk = chunk
         self.memory_mb = memory_mb
-        self.workers = workers or (len(os.sched_getaffinity(0)) if on_cpu else 1)
+        self.workers = workers or (torch.get_num_threads() if on_cpu else 1)
         self.share = share
         self.work = Work()
 
@@ -91,25 +92,41 @@ class PopulationEngine:
             for standardize in {spec.standardize for spec in specs}
         }
         results: dict[int, RunResult] = {}
+        stop = Event()
 
-        def run(positions: list[int]) -> None:
+        def run(positions: list[int]) -> tuple[list[RunResult], int]:
             own = [specs[position] for position in positions]
             hook = None if after_epoch is None else lambda run, *rest: after_epoch(positions[run], *rest)
             program = Program(data[own[0].standardize], own, _members(own, self.share), monitor_test=monitor_test,
-                              keep_heads=keep_heads, after_epoch=hook)  # fmt: skip
-            results.update(zip(positions, program.train(), strict=True))
-            steps = -(-len(data[own[0].standardize].rows["train"]) // own[0].batch_size)
-            self.work.done += program.member_steps
-            self.work.asked += steps * sum(len(results[position].curve["lr"]) for position in positions)
+                              keep_heads=keep_heads, after_epoch=hook, stop=stop)  # fmt: skip
+            return program.train(), program.member_steps
 
-        plan = self.programs(specs, datamodule)
+        plan = self.programs(datamodule, specs)
         workers = 1 if after_epoch is not None else self.workers
-        with _one_thread_each() if self.device.type == "cpu" else torch.no_grad(), ThreadPoolExecutor(workers) as pool:
-            for _ in tracked(pool.map(run, plan), len(plan), "training programs of heads"):
-                pass
+        with _one_thread_each(self.device), ThreadPoolExecutor(workers) as pool:
+            try:
+                done = tracked(pool.map(run, plan), len(plan), "training programs of heads")
+                for positions, (own, member_steps) in zip(plan, done, strict=True):
+                    results.update(zip(positions, own, strict=True))
+                    self.work.done += member_steps
+            finally:
+                stop.set()  # after an error or Ctrl-C nobody waits for programs that are under way
+        train_items = len(datamodule.split.train)
+        self.work.asked += sum(
+            len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size) for result in results.values()
+        )
         return [results[position] for position in range(len(specs))]
 
-    def programs(self, specs: Sequence[RunSpec], datamodule: AnnotationDataModule) -> list[list[int]]:
+    def parts(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """Whole programs, two for each worker."""
+        programs = self.programs(datamodule, specs)
+        size = _PROGRAMS_A_WORKER * self.workers
+        return [
+            sorted(itertools.chain.from_iterable(programs[start : start + size]))
+            for start in range(0, len(programs), size)
+        ]
+
+    def programs(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec]) -> list[list[int]]:
         """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first."""
         programs = []
         shapes: dict[tuple[int, int, bool], list[int]] = {}
@@ -149,12 +166,12 @@ def _path(spec: RunSpec) -> RunSpec:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """One torch thread a worker: small products gain nothing from more, and results do not depend on the machine."""
+def _one_thread_each(device: torch.device) -> Iterator[None]:
+    """On a CPU one torch thread a worker: small products gain nothing from more, and results depend on no machine."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 from typing import cast
 
 import numpy as np
@@ -102,6 +103,7 @@ class Program:
         monitor_test: Whether curves have the test split.
         keep_heads: Whether to keep the best epoch's weights.
         after_epoch: Called with a run's position, epoch and validation loss; a true answer ends the run.
+        stop: When it is set, training is given up before the next epoch.
     """
 
     def __init__(
@@ -113,11 +115,13 @@ class Program:
         monitor_test: bool,
         keep_heads: bool,
         after_epoch: Callable[[int, int, float], bool] | None,
+        stop: Event,
     ) -> None:
         self._data = data
         self._specs = specs
         self._keep_heads = keep_heads
         self._after_epoch = after_epoch
+        self._stop = stop
         self._splits: tuple[SplitName, ...] = ("val", "test") if monitor_test else ("val",)
         self._rules = TrainingRules(specs)
         self._runs = [_Run() for _ in specs]
@@ -128,7 +132,7 @@ class Program:
         """Train until every run has ended.
 
         Returns:
-            A result for each run, in the order of ``specs``.
+            A result for each run, in the order of ``specs``; none if training was given up.
         """
         first = self._members[0].spec
         seeds = sorted({member.spec.seed for member in self._members})
@@ -141,6 +145,8 @@ class Program:
         self._loaders = {seed: self._data.loader(first.batch_size, seed) for seed in seeds}
         epoch = 0
         while self._members:
+            if self._stop.is_set():
+                return []
             curves = self._train_epoch(epoch)
             for split in self._splits:
                 curves.update(self._evaluate(split))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -60,3 +62,9 @@ def test_no_items_and_a_missing_input() -> None:
         make(uids=())
     with pytest.raises(DataError, match="2 uids but 1 inputs"):
         make(inputs=("x",))
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "org/corpus", "a\\b"])
+def test_a_name_that_cannot_name_a_file_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="can name a file"):
+        replace(make(), name=name)

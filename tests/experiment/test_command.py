@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.experiment_index import ExperimentIndex
 from soft_labels.records import RecordStore
@@ -47,7 +49,7 @@ def test_an_experiment_ends_in_records_an_index_the_best_configurations_and_a_re
         assert {records[run].spec["target"] for run in arm.trials["grid"]} == {target}
         assert records[arm.best].value == min(records[run].value for run in arm.trials["grid"])
         assert [records[run].spec["seed"] for run in arm.seeds] == [0, 1, 2]
-        assert [records[run].data["split"]["seed"] for run in arm.splits] == [0, 1, 2]
+        assert [records[run].data["split"]["seed"] for run in arm.splits] == [1, 2, 3]
         assert all(records[run].test is None for run in arm.trials["grid"])
         assert all(records[run].test is not None for run in (*arm.seeds, *arm.splits))
     soft, hard = part.arms["soft"], part.arms["hard"]
@@ -93,12 +95,38 @@ def test_two_processes_share_an_experiment_and_train_nothing_twice(
     run_cli: RunCli, tiny_experiment: Path, tmp_path: Path
 ) -> None:
     workers = [
-        subprocess.Popen(command(tiny_experiment, tmp_path / "shared"), stderr=subprocess.DEVNULL) for _ in range(2)
+        subprocess.Popen(
+            command(tiny_experiment, tmp_path / "shared", "--data.items=1200"), stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
     ]
-    assert [worker.wait() for worker in workers] == [0, 0]
+    said = [worker.communicate()[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
     assert set(lines(tmp_path / "shared").values()) == {1}
-    assert run_cli("reproduce", f"--config={tiny_experiment}", f"--out={tmp_path / 'alone'}").code == 0
+    assert "another process trains this part" in "".join(said), "they must have been at work at the same time"
+    options = (f"--config={tiny_experiment}", f"--out={tmp_path / 'alone'}", "--data.items=1200")
+    assert run_cli("reproduce", *options).code == 0
     assert what_was_found(tmp_path / "shared") == what_was_found(tmp_path / "alone")
+
+
+def test_another_search_in_the_same_folder_leaves_nothing_stale(
+    run_cli: RunCli, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run_cli("reproduce", f"--config={tiny_experiment}", f"--out={out}").code == 0
+    grid = yaml.safe_load((tmp_path / "grid.yaml").read_text(encoding="utf-8"))
+    grid["space"]["model.lr"] = {"categorical": [3e-2]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid), encoding="utf-8")
+    assert run_cli("reproduce", f"--config={tiny_experiment}", f"--out={out}").code == 0
+    (part,) = ExperimentIndex.load(out).datasets
+    for target, arm in part.arms.items():
+        head = torch.load(out / f"best-seeded-{target}.ckpt", weights_only=True)["hyper_parameters"]
+        config = yaml.safe_load((out / f"best-seeded-{target}.yaml").read_text(encoding="utf-8"))
+        assert head["lr"] == config["model"]["lr"] == 3e-2
+        for run in arm.seeds:
+            (curves,) = (out / "tensorboard" / "curves" / "seeded").glob(f"{target}-seed*-{run}")
+            rates = [point.value for point in EventAccumulator(str(curves)).Reload().Scalars("lr")]
+            assert rates == pytest.approx([3e-2] * len(rates))
 
 
 def test_both_engines_leave_the_same_records_but_for_the_engines_name(
@@ -134,11 +162,18 @@ def assert_close(one: Any, other: Any) -> None:
         ("--data.split_seed", "wanted --data.split_seed=VALUE"),
         ("--data.no_such_key=1", "no_such_key"),
         ('--experiment.sweeps={"grid": "no/such/file.yaml"}', "no/such/file.yaml"),
+        ('--experiment.sweeps={"grid": "TMP/encoder.yaml"}', "name the other features as a data set of its own"),
+        ('--experiment.datasets=[["TMP/data.yaml"], ["TMP/data.yaml"]]', "got seeded more than once"),
+        ("--trainer.accelerator=cuda", "trainer.accelerator cuda cannot be used here"),
+        ("--trainer.max_epochs=null", "wanted a value of trainer.max_epochs"),
     ],
 )
 def test_a_mistake_is_one_message(
     run_cli: RunCli, tiny_experiment: Path, tmp_path: Path, option: str, message: str
 ) -> None:
+    encoder = {"space": {"data.encoder.init_args.width": {"categorical": [4, 8]}}, "sampler": "grid"}
+    (tmp_path / "encoder.yaml").write_text(yaml.safe_dump(encoder), encoding="utf-8")
+    option = option.replace("TMP", str(tmp_path))
     done = run_cli("reproduce", f"--config={tiny_experiment}", f"--out={tmp_path / 'out'}", option)
     assert done.code == 2
     assert message in done.err

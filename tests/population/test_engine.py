@@ -167,7 +167,7 @@ def test_a_program_holds_no_more_heads_than_its_memory(datamodule: AnnotationDat
     specs = [replace(QUICK, hidden_width=2048, lr=1e-3 + 1e-6 * number, max_epochs=1) for number in range(9)]
     numbers = 2048 * (WIDTH + 1) + CLASSES * 2049
     engine = PopulationEngine(accelerator="cpu", memory_mb=2)
-    sizes = [len(program) for program in engine.programs(specs, datamodule)]
+    sizes = [len(program) for program in engine.programs(datamodule, specs)]
     assert max(sizes) * numbers * 16 <= 2 * 2**20 < (max(sizes) + 1) * numbers * 16
     assert sum(sizes) == len(specs)
 
@@ -176,8 +176,8 @@ def test_on_a_cpu_a_program_of_wide_heads_is_small_enough_for_its_cache(datamodu
     narrow = [replace(QUICK, lr=1e-3 + 1e-6 * number) for number in range(20)]
     wide = [replace(spec, hidden_width=20_000) for spec in narrow]
     engine = PopulationEngine(accelerator="cpu")
-    assert [len(program) for program in engine.programs(narrow, datamodule)] == [8, 8, 4]
-    assert [len(program) for program in engine.programs(wide, datamodule)] == [3, 3, 3, 3, 3, 3, 2]
+    assert [len(program) for program in engine.programs(datamodule, narrow)] == [8, 8, 4]
+    assert [len(program) for program in engine.programs(datamodule, wide)] == [3, 3, 3, 3, 3, 3, 2]
 
 
 def test_an_engine_without_room_is_refused() -> None:
