@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from soft_labels.errors import SoftLabelsError
 
+MISTAKE = 2
 COMMANDS = {
     "fit": ("cli", "run_lightning", "train one head (Lightning CLI)"),
     "validate": ("cli", "run_lightning", "metrics of a checkpoint on the validation split"),
@@ -18,7 +19,7 @@ COMMANDS = {
     "reproduce": ("experiment.command", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),
     "report": ("report.command", "run_report", "the tables and figures of an experiment, as one page"),
     "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),
-    "embed": ("cli", "run_embed", "encode a data set's inputs once and keep the embeddings"),
+    "embed": ("embed_command", "run_embed", "encode a data set's inputs once and keep the embeddings"),
     "data": ("data_commands", "run_data", "stats: describe annotations; fetch: download a data set"),
 }
 
@@ -38,15 +39,18 @@ Every command lists its options with --help; those that train print their whole 
 
   soft-labels compare --config configs/quickstart.yaml
   tensorboard --logdir lightning_logs
+
+Exit codes: 0 done, 2 a mistake that you can mend, 75 a service that was asked for embeddings answers
+later: run the same command again.
 """
 
 
 def main() -> NoReturn:
-    """Run a command; a mistake that a person can mend is one line on stderr and exit code 2."""
+    """Run a command; what a person can mend is one line on stderr and the error's exit code, mostly 2."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(usage())  # noqa: T201
-        sys.exit(0 if arguments else 2)
+        sys.exit(0 if arguments else MISTAKE)
     if arguments[0] == "--version":
         from importlib.metadata import version
 
@@ -66,10 +70,10 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        message = _mendable(error)
-        if message is None:
+        mendable = _mendable(error)
+        if mendable is None:
             raise
-        sys.exit(_fail(message))
+        sys.exit(_fail(*mendable))
     sys.exit(0)
 
 
@@ -80,16 +84,16 @@ def _signalled(stopped: SystemExit) -> int | str | None:
     return 130 if isinstance(stopped.__context__, KeyboardInterrupt) else stopped.code
 
 
-def _mendable(error: BaseException) -> str | None:
-    """What to tell the person, unless it is a bug; the parser wraps what a data module's constructor raises."""
+def _mendable(error: BaseException) -> tuple[str, int] | None:
+    """What to tell the person and the exit code, unless it is a bug; the parser wraps what a constructor raises."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, SoftLabelsError):
-            return str(cause)
+            return str(cause), cause.exit_code
         cause = cause.__cause__
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return _without_internals(str(error)) if isinstance(error, ArgumentError) else None
+        return f"{error.filename}: {error.strerror}", MISTAKE
+    return (_without_internals(str(error)), MISTAKE) if isinstance(error, ArgumentError) else None
 
 
 def _without_internals(message: str) -> str:
@@ -99,10 +103,10 @@ def _without_internals(message: str) -> str:
     return "\n".join(lines) + f"\nsoft-labels {sys.argv[1]} --help lists the options."
 
 
-def _fail(message: str) -> int:
-    """Say what went wrong."""
-    sys.stderr.write(f"soft-labels: error: {message}\n")
-    return 2
+def _fail(message: str, code: int = MISTAKE) -> int:
+    """Say what went wrong, or what is not there yet."""
+    sys.stderr.write(f"soft-labels: {'error' if code == MISTAKE else 'not yet'}: {message}\n")
+    return code
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from lightning.pytorch.profilers import PassThroughProfiler
 
 from soft_labels.callbacks import CurveLogger, PredictionFile, RunReport
 from soft_labels.datamodules import AnnotationDataModule
-from soft_labels.encoders.hosted import PendingError
 from soft_labels.errors import ConfigError
 from soft_labels.module import SoftLabelModule, check_identity
 
@@ -94,7 +93,7 @@ class SoftLabelCLI(LightningCLI):
         """A program that has no subcommands still takes the saved configuration of a run."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         if not add_subcommands:
-            _add_ignored(self.parser, OF_FIT_ALONE)
+            add_ignored(self.parser, OF_FIT_ALONE)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -218,8 +217,13 @@ def _is_no_advertisement(record: logging.LogRecord) -> bool:
     return "litlogger" not in record.getMessage()
 
 
-def _add_ignored(parser: LightningArgumentParser, keys: tuple[str, ...]) -> None:
-    """Keys that one file may hold for other commands."""
+def add_ignored(parser: LightningArgumentParser, keys: tuple[str, ...]) -> None:
+    """Accept keys that one file may hold for other commands.
+
+    Args:
+        parser: The parser of a command that does not read them.
+        keys: The keys.
+    """
     for key in keys:
         parser.add_argument(f"--{key}", type=Any, help=SUPPRESS)
 
@@ -244,7 +248,7 @@ def run_lightning(arguments: list[str]) -> None:
 
 
 def datamodule_parser(prog: str, description: str) -> LightningArgumentParser:
-    """A parser of ``--data`` that takes every configuration of ``fit``.
+    """A parser of ``--data`` that takes every configuration of ``fit``, once the caller has added ``trainer``.
 
     Args:
         prog: The command, as the help page names it.
@@ -253,7 +257,7 @@ def datamodule_parser(prog: str, description: str) -> LightningArgumentParser:
     parser = LightningArgumentParser(prog=prog, description=description, exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="configuration file of fit; several overlay")
     parser.add_subclass_arguments(AnnotationDataModule, "data", required=True)
-    _add_ignored(parser, (*OF_FIT_ALONE, "trainer", "model", "early_stopping", "checkpoint", "seed_everything"))
+    add_ignored(parser, (*OF_FIT_ALONE, "model", "early_stopping", "checkpoint", "seed_everything"))
     return parser
 
 
@@ -266,46 +270,7 @@ def parse_datamodule(arguments: list[str], prog: str, description: str) -> Annot
         description: First line of the help page.
     """
     parser = datamodule_parser(prog, description)
+    add_ignored(parser, ("trainer",))
     config: Namespace = parser.parse_args(arguments)
     datamodule: AnnotationDataModule = parser.instantiate_classes(config).data
     return datamodule
-
-
-def run_embed(arguments: list[str]) -> None:
-    """``soft-labels embed``: encode what the store lacks, and say what is there now; or say what it would take."""
-    show_progress()
-    parser = datamodule_parser("soft-labels embed", "Encode a data set's inputs once and keep the embeddings.")
-    parser.add_argument(
-        "--dry_run", action="store_true", default=SUPPRESS, help="say what is missing and what it would cost, then stop"
-    )
-    config: Namespace = parser.parse_args(arguments[1:])
-    datamodule: AnnotationDataModule = parser.instantiate_classes(config).data
-    try:
-        print(_planned(datamodule) if "dry_run" in config else _embedded(datamodule))  # noqa: T201
-    except PendingError as pending:
-        print(pending)  # noqa: T201
-
-
-def _embedded(datamodule: AnnotationDataModule) -> str:
-    """Encode what is missing; what is stored now, and what was paid."""
-    features = datamodule.features
-    usage = datamodule.encoded.usage if datamodule.encoded else None
-    lines = [
-        f"{datamodule.dataset}: {len(features):,} items x {features.dim} numbers in {datamodule.store.folder}",
-        f"checksum {features.checksum()}",
-        *([f"paid: {usage}"] if usage else []),
-    ]
-    return "\n".join(lines)
-
-
-def _planned(datamodule: AnnotationDataModule) -> str:
-    """What encoding would take."""
-    plan = datamodule.plan()
-    stored = f"{plan.inputs - plan.missing:,} stored in {datamodule.store.folder}, {plan.missing:,} missing"
-    lines = [
-        f"{datamodule.dataset}: {len(datamodule.data.uids):,} items, {plan.inputs:,} distinct inputs, {stored}",
-        *([plan.submitted] if plan.submitted else []),
-        *([str(plan.paid)] if plan.paid else []),
-        "dry run: nothing was encoded or sent",
-    ]
-    return "\n".join(lines)

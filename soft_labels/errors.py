@@ -1,12 +1,14 @@
 """The errors a person can mend: each says what was wanted, what came, and what to do.
 
-The command line prints such an error as one message and exits with code 2, as it does for a wrong option and for a
-file that the system refuses; anything else is a bug and keeps its traceback.
+The command line prints such an error as one message and exits with its ``exit_code``: 2, as for a wrong option and for
+a file that the system refuses, or another where nothing is wrong yet. Anything else is a bug and keeps its traceback.
 """
 
 
 class SoftLabelsError(Exception):
     """Base of every error that this package raises on purpose."""
+
+    exit_code = 2
 
 
 class DataError(SoftLabelsError):

@@ -10,11 +10,14 @@ from scipy import stats
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], Floats]
 _EXACT_WITH_TIES = 2**13
+_WEIGHTS_AT_ONCE = 2**20  # 8 MB an array of the bootstrap
 
 
 @dataclass(frozen=True)
 class PairedComparison:
     """Soft minus hard over pairs of runs. What the pairs do not define is nan.
+
+    Differences that are all the same have no spread, hence neither a t-test nor d_z.
 
     Args:
         mean_difference: Mean of soft - hard.
@@ -35,6 +38,7 @@ class PairedComparison:
     hard_higher: int
 
 
+@np.errstate(invalid="ignore")
 def paired_comparison(soft: Floats, hard: Floats, overlap: float = 0.0) -> PairedComparison:
     """Compare two targets over pairs that share seed and split.
 
@@ -53,15 +57,13 @@ def paired_comparison(soft: Floats, hard: Floats, overlap: float = 0.0) -> Paire
     # Differences of decimal numbers that are equal on paper must tie here too.
     differences = np.round(soft - hard, 12)
     mean = float(np.round(differences.mean(), 10))
-    sd = float(differences.std(ddof=1)) if len(differences) > 1 else np.nan
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effect = mean / np.float64(sd)
+    effect = mean / float(differences.std(ddof=1)) if np.ptp(differences) > 0 else np.nan
     return PairedComparison(
         mean_difference=mean,
         t_p=_t_p(effect, len(differences), 0.0),
         corrected_t_p=_t_p(effect, len(differences), overlap),
         wilcoxon_p=_wilcoxon_p(differences),
-        cohens_dz=float(effect),
+        cohens_dz=effect,
         soft_higher=int((differences > 0).sum()),
         hard_higher=int((differences < 0).sum()),
     )
@@ -126,24 +128,31 @@ def correlation_difference(values: Floats, weights: Floats) -> Floats:
         weights: ``[R, N]`` rows sum to 1.
 
     Returns:
-        ``[R]``; nan where something is constant.
+        ``[R]``; nan where something is constant or not finite.
     """
     soft, hard, reference = values
     return _correlation(soft, reference, weights) - _correlation(hard, reference, weights)
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _correlation(left: Floats, right: Floats, weights: Floats) -> Floats:
     """Weighted Pearson correlation, ``[R]``."""
-    if np.ptp(left) == 0 or np.ptp(right) == 0:
+    if not (_varies(left) and _varies(right)):
         return np.full(len(weights), np.nan)
     left, right = left - left.mean(), right - right.mean()
     mean_left, mean_right = weights @ left, weights @ right
     covariance = weights @ (left * right) - mean_left * mean_right
     variances = (weights @ left**2 - mean_left**2) * (weights @ right**2 - mean_right**2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(covariance / np.sqrt(variances))
+    correlation = covariance / np.sqrt(variances)
+    return np.where(np.isfinite(correlation), correlation, np.nan)
 
 
+def _varies(values: Floats) -> bool:
+    """Whether a correlation with these values can be defined."""
+    return bool(np.isfinite(values).all() and np.ptp(values) > 0)
+
+
+@np.errstate(invalid="ignore")
 def bootstrap_interval(
     statistic: Statistic, seeds: Sequence[Floats], *, same_items: bool, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
@@ -165,13 +174,21 @@ def bootstrap_interval(
     """
     generator = np.random.default_rng(seed)
     seed_weights = _weights(generator, len(seeds), resamples)
+    positions = list(range(len(seeds)))
     means = np.zeros(resamples)
-    for position, values in enumerate(seeds):
-        if position == 0 or not same_items:
-            weights = _weights(generator, values.shape[-1], resamples)
-        means += seed_weights[:, position] * statistic(values, weights)
-    low, high = np.quantile(means, [0.025, 0.975])
+    for together in [positions] if same_items else [[position] for position in positions]:
+        for block in _blocks(resamples, seeds[together[0]].shape[-1]):
+            weights = _weights(generator, seeds[together[0]].shape[-1], block.stop - block.start)
+            for position in together:
+                means[block] += seed_weights[block, position] * statistic(seeds[position], weights)
+    low, high = np.quantile(means, [0.025, 0.975]) if np.isfinite(means).all() else (np.nan, np.nan)
     return float(low), float(high)
+
+
+def _blocks(resamples: int, size: int) -> list[slice]:
+    """Draws that are made at once, so that memory does not grow with their number."""
+    step = max(1, _WEIGHTS_AT_ONCE // size)
+    return [slice(start, min(start + step, resamples)) for start in range(0, resamples, step)]
 
 
 def _weights(generator: np.random.Generator, size: int, resamples: int) -> Floats:

@@ -80,6 +80,7 @@ class FakeOpenAI:
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    received: list[dict[str, str]] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     answer: Answer | None = None
@@ -225,6 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Note who asks for what; the path without its query."""
         self.fake.keys.append(self.headers["Authorization"])
         self.fake.paths.append(self.path)
+        self.fake.received.append({name.lower(): value for name, value in self.headers.items()})
         return urlsplit(self.path).path
 
     def _create(self, request: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
     assert "soft_labels" in imported
     assert not imported.intersection(HEAVY)
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+    assert "Exit codes: 0 done, 2 a mistake that you can mend, 75 " in done.stdout
 
 
 def test_no_arguments_give_the_help_as_a_mistake() -> None:

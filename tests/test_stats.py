@@ -1,12 +1,16 @@
 """Against scipy where scipy has the same thing, and against numbers worked out by hand."""
 
 import math
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import soft_labels.stats
 from soft_labels.stats import (
+    Statistic,
     bootstrap_interval,
     correlation_difference,
     holm,
@@ -67,14 +71,20 @@ def test_one_seed_has_a_difference_and_no_test() -> None:
     assert all(math.isnan(value) for value in (found.t_p, found.wilcoxon_p, found.cohens_dz))
 
 
-def test_equal_values_are_no_finding_and_a_constant_step_is_not_spread_by_rounding() -> None:
+def test_equal_values_are_no_finding() -> None:
     equal = paired_comparison(np.full(4, 0.5), np.full(4, 0.5))
     assert math.isnan(equal.t_p)
     assert equal.wilcoxon_p == 1
     assert (equal.soft_higher, equal.hard_higher) == (0, 0)
-    step = paired_comparison(np.array([0.55, 0.62, 0.3]), np.array([0.53, 0.60, 0.28]))
-    assert step.t_p == 0
-    assert math.isinf(step.cohens_dz)
+
+
+@pytest.mark.parametrize("step", [0.02, 0.1, -1 / 3])
+def test_differences_without_spread_are_no_finding(step: float) -> None:
+    hard = np.arange(10) / 7
+    found = paired_comparison(hard + step, hard, overlap=15 / 70)
+    assert found.mean_difference == pytest.approx(step)
+    assert all(math.isnan(value) for value in (found.t_p, found.corrected_t_p, found.cohens_dz))
+    assert found.wilcoxon_p == pytest.approx(2 / 2**10)
 
 
 def test_shares_that_even_out_have_no_difference() -> None:
@@ -84,8 +94,9 @@ def test_shares_that_even_out_have_no_difference() -> None:
     assert found.wilcoxon_p == 1
 
 
-def test_a_metric_that_is_not_defined_gives_nan_everywhere() -> None:
-    found = paired_comparison(np.array([math.nan, 0.1, 0.2]), np.array([0.1, 0.2, 0.4]))
+@pytest.mark.parametrize("hard", [0.1, math.nan])
+def test_a_metric_that_is_not_defined_gives_nan_everywhere(hard: float) -> None:
+    found = paired_comparison(np.array([math.nan, 0.1, 0.2]), np.array([hard, 0.2, 0.4]))
     assert all(math.isnan(value) for value in (found.mean_difference, found.t_p, found.wilcoxon_p, found.cohens_dz))
 
 
@@ -175,3 +186,41 @@ def test_the_interval_is_the_same_every_time_and_nan_for_a_constant_prediction()
     assert first == bootstrap_interval(correlation_difference, [values], same_items=True)
     values[0] = 0.7
     assert all(math.isnan(end) for end in bootstrap_interval(correlation_difference, [values], same_items=True))
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("statistic", [mean_difference, correlation_difference])
+def test_an_item_that_is_not_finite_gives_nan_and_no_warning(value: float, statistic: Statistic) -> None:
+    values = np.random.default_rng(11).normal(size=(2 if statistic is mean_difference else 3, 30))
+    values[:2, 4] = value
+    with warnings.catch_warnings(action="error"):
+        interval = bootstrap_interval(statistic, [values, values], same_items=True)
+    assert all(math.isnan(end) for end in interval)
+
+
+def test_a_draw_whose_items_do_not_vary_gives_nan_and_no_warning() -> None:
+    values = np.random.default_rng(12).normal(size=(3, 6))
+    values[0] = [1, 0, 0, 0, 0, 0]  # a draw without the first item is constant
+    with warnings.catch_warnings(action="error"):
+        interval = bootstrap_interval(correlation_difference, [values, values], same_items=False)
+    assert all(math.isnan(end) for end in interval)
+
+
+@pytest.mark.parametrize("same_items", [True, False])
+def test_draws_in_blocks_are_the_draws_at_once(same_items: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = list(np.random.default_rng(13).normal(size=(3, 3, 70)))
+    at_once = bootstrap_interval(correlation_difference, seeds, same_items=same_items)
+    monkeypatch.setattr(soft_labels.stats, "_WEIGHTS_AT_ONCE", 700)
+    blocks = bootstrap_interval(correlation_difference, seeds, same_items=same_items)
+    assert blocks == pytest.approx(at_once, abs=1e-12)
+
+
+def test_memory_does_not_grow_with_items_times_draws() -> None:
+    values = np.random.default_rng(14).normal(size=(2, 20_000))
+    tracemalloc.start()
+    try:
+        bootstrap_interval(mean_difference, [values], same_items=True, resamples=500)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 500 * 20_000 * 8  # one array of all weights

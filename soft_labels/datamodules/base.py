@@ -17,13 +17,14 @@ from soft_labels.annotations.base import AnnotatedData, Items
 from soft_labels.batches import Batch, BatchLoader, Targets
 from soft_labels.distributions import TiePolicy, label_distribution, majority_label
 from soft_labels.embeddings import (
+    ALONE,
     EmbeddingStore,
     Features,
     Keys,
     PairFeatures,
+    Ranks,
     StagePlan,
     StageReport,
-    content_keys,
     encode_missing,
     encoder_inputs,
     open_features,
@@ -187,18 +188,33 @@ class AnnotationDataModule(LightningDataModule, ABC):
 
     def _features_of(self, items: Items) -> Features:
         """Encode what the store lacks of some items, and open their features."""
-        inputs, keys, uids = self._to_encode(items)
-        self.encoded = encode_missing(inputs, np.concatenate(keys), self.encoder, self.store, names=uids)
-        features = open_features(self.store, keys, self.dataset)
+        features = open_features(self.store, self._encode(items, ALONE), self.dataset)
         if len(features) * features.dim * 4 <= self.memory_limit_mb * _MEBIBYTE:
             features.load()
         return features
 
-    def _to_encode(self, items: Items) -> tuple[list[EncoderInput], list[Keys], list[str]]:
+    def encode(self, ranks: Ranks = ALONE) -> list[Keys]:
+        """Encode what the store lacks of all items.
+
+        Args:
+            ranks: The processes that encode together; each of them calls this.
+
+        Returns:
+            ``S32 [N]`` content keys of what the encoder was shown, a second column for pairs encoded apart.
+        """
+        return self._encode(self.data.items, ranks)
+
+    def _encode(self, items: Items, ranks: Ranks) -> list[Keys]:
+        """The same for some items."""
+        inputs, keys, uids = self._to_encode(items, ranks)
+        self.encoded = encode_missing(inputs, np.concatenate(keys), self.encoder, self.store, names=uids, ranks=ranks)
+        return keys
+
+    def _to_encode(self, items: Items, ranks: Ranks = ALONE) -> tuple[list[EncoderInput], list[Keys], list[str]]:
         """What the encoder is shown of some items, its content keys in one or two columns, and the uids."""
         columns = encoder_inputs(items, self.pair_features, self.pair_separator)
         inputs = [item for column in columns for item in column]
-        return inputs, [content_keys(column) for column in columns], [*items.uids] * len(columns)
+        return inputs, [ranks.content_keys(column) for column in columns], [*items.uids] * len(columns)
 
     def plan(self) -> StagePlan:
         """What encoding the data set would take; encodes, sends and writes nothing.

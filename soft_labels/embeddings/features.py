@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soft_labels.annotations.base import Items
-from soft_labels.embeddings.store import EmbeddingStore, Keys, Shard
+from soft_labels.embeddings.store import EmbeddingStore, Keys, Shard, find
 from soft_labels.encoders.base import EncoderInput
 from soft_labels.errors import StoreError
 
 PairFeatures = Literal["u_v_absdiff_product", "one_text"]
 _CHUNK_ROWS = 1_024
+_CHECKSUM_BYTES = 2**25  # many rows at once meet each shard less often
 
 
 def encoder_inputs(items: Items, pair_features: PairFeatures, separator: str) -> list[Sequence[EncoderInput]]:
@@ -45,7 +46,7 @@ class Features:
     def __init__(self, shards: Sequence[Shard], rows: NDArray[np.int64]) -> None:
         self._shards = shards
         self._rows = rows
-        self._ends = np.cumsum([len(shard.keys) for shard in shards])
+        self._ends = np.cumsum([shard.rows for shard in shards])
         self._width = shards[0].width
         self._memory: Tensor | None = None
 
@@ -81,23 +82,25 @@ class Features:
     def checksum(self) -> str:
         """SHA-256 over all rows in order; equal for equal numbers, however they lie in shards."""
         hasher = hashlib.sha256()
-        for block in self.batches(np.arange(len(self))):
-            hasher.update(block.numpy().data)
+        rows = max(1, _CHECKSUM_BYTES // (4 * self.dim))
+        for chunk in self._chunks(np.arange(len(self)), rows):
+            hasher.update(self[torch.from_numpy(chunk)].numpy().data)
         return hasher.hexdigest()
 
-    def _chunks(self, index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    def _chunks(self, index: NDArray[np.int64], rows: int = _CHUNK_ROWS) -> Iterator[NDArray[np.int64]]:
         """Pieces of an index."""
-        return (index[start : start + _CHUNK_ROWS] for start in range(0, len(index), _CHUNK_ROWS))
+        return (index[start : start + rows] for start in range(0, len(index), rows))
 
     def _gather(self, index: NDArray[np.int64]) -> Tensor:
         """Rows read from the shards."""
-        positions = self._rows[index]
-        owner = np.searchsorted(self._ends, positions.ravel(), side="right")
+        positions = self._rows[index].ravel()
+        order = np.argsort(positions)
+        owner = np.searchsorted(self._ends, positions[order], side="right")
         out = np.empty((positions.size, self._width), dtype=np.float32)
-        for number in np.unique(owner):
-            mine = owner == number
+        numbers, starts = np.unique(owner, return_index=True)
+        for number, mine in zip(numbers, np.split(order, starts[1:]), strict=False):  # no number, if there are no rows
             shard = self._shards[number]
-            out[mine] = shard.read(positions.ravel()[mine] - (self._ends[number] - len(shard.keys)))
+            out[mine] = shard.read(positions[mine] - (self._ends[number] - shard.rows))
         sides = torch.from_numpy(out).view(len(index), self._rows.shape[1], self._width)
         return sides[:, 0] if sides.shape[1] == 1 else _join_pair(sides[:, 0], sides[:, 1])
 
@@ -119,24 +122,19 @@ def open_features(store: EmbeddingStore, columns: Sequence[Keys], name: str) -> 
         StoreError: Embeddings are missing, damaged, not finite, or another encoder's.
     """
     shards = store.shards()
-    keys = np.stack(columns, axis=1)
-    stored = np.concatenate([shard.keys for shard in shards]) if shards else np.empty(0, dtype=keys.dtype)
-    order = np.argsort(stored, kind="stable")
-    place = np.searchsorted(stored[order], keys)
-    found = place < len(stored)
-    found[found] = stored[order[place[found]]] == keys[found]
-    if not found.all():
-        lacking = int((~found.all(axis=1)).sum())
+    rows = find(shards, np.stack(columns, axis=1))
+    lacking = int((rows < 0).any(axis=1).sum())
+    if lacking:
         raise StoreError(
-            f"{len(keys):,} items in {name} but embeddings of only {len(keys) - lacking:,} in {store.folder}; "
+            f"{len(rows):,} items in {name} but embeddings of only {len(rows) - lacking:,} in {store.folder}; "
             'run "soft-labels embed" with the same --config'
         )
-    return _only_used(shards, order[place])
+    return _only_used(shards, rows)
 
 
 def _only_used(shards: Sequence[Shard], rows: NDArray[np.int64]) -> Features:
     """Verify the shards that hold the rows; leave the others unread."""
-    ends = np.cumsum([len(shard.keys) for shard in shards])
+    ends = np.cumsum([shard.rows for shard in shards])
     for number in np.unique(np.searchsorted(ends, rows, side="right")):
         shards[number].verify()
     return Features(shards, rows)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from soft_labels.embeddings.store import KEY_BYTES, EmbeddingStore, Keys
 from soft_labels.encoders.base import EncoderInput, texts_of
-from soft_labels.encoders.hosted import HostedEncoder, Keep, Plan, Usage
+from soft_labels.encoders.hosted import HostedEncoder, Keep, PendingError, Plan, Usage
 
 GATHERED_ROWS = 2_048  # 25 MB of the widest embeddings that OpenAI has
 
@@ -59,24 +59,43 @@ class HostedStage:
         """Take what a killed run left."""
         gather(self._answered, self._store)
 
-    def collect(self) -> Usage:
-        """Take what was submitted earlier and is answered now.
+    def collect(self, keys: Keys) -> Usage:
+        """Take what was submitted earlier for some inputs and is answered now.
 
         Raises:
-            PendingError: Some of it is not answered yet.
+            EncoderError: Some of it failed; the other answers were kept.
         """
         with self._keeping(None) as keep:
-            return self._encoder.collect(self._store.folder, keep)
+            return self._encoder.collect(keys.tolist(), keep, self._store.folder)
+
+    def pending(self, keys: Keys) -> NDArray[np.bool_]:
+        """Which of some inputs were submitted and are not collected, ``[N]``."""
+        submitted = self._encoder.pending(self._store.folder)
+        return np.fromiter((key in submitted for key in keys.tolist()), dtype=np.bool_, count=len(keys))
 
     def answer(self, plan: Plan) -> Usage:
-        """Have a plan answered.
+        """Have a plan answered, or submitted to be collected later.
 
         Raises:
-            PendingError: The answers come later.
             EncoderError: A request failed; the other answers were kept.
         """
         with self._keeping(sum(map(len, plan.requests))) as keep:
             return self._encoder.answer(plan, keep, self._store.folder)
+
+    def check_answered(self, keys: Keys) -> None:
+        """See that nothing is missing any more.
+
+        Raises:
+            PendingError: Some inputs wait for what was submitted.
+        """
+        waiting = keys[self._store.missing(keys)].tolist()
+        if waiting:
+            submitted = self._encoder.pending(self._store.folder)
+            batches = "; ".join(dict.fromkeys(submitted[key] for key in waiting))
+            raise PendingError(
+                f"{len(waiting):,} texts are not answered yet: {batches}; run the same command again later to collect "
+                "them, in whichever mode; until then nobody is asked for them again"
+            )
 
     @contextmanager
     def _keeping(self, total: int | None) -> Iterator[Keep]:

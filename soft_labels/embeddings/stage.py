@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soft_labels.embeddings.hosted import HostedStage, answered_store, plan_of
+from soft_labels.embeddings.ranks import ALONE, Ranks
 from soft_labels.embeddings.store import EmbeddingStore, Keys
 from soft_labels.encoders.base import Encoder, EncoderInput
 from soft_labels.encoders.hosted import HostedEncoder, Plan, Usage
@@ -76,6 +78,7 @@ def plan_missing(
     if not isinstance(encoder, HostedEncoder):
         return StagePlan(len(unique), int(lacking.sum()))
     lacking &= answered_store(store, encoder).missing(unique)
+    lacking &= ~HostedStage(encoder, store).pending(unique)
     plan = plan_of(items, keys, first[lacking], names, encoder) if lacking.any() else None
     return StagePlan(len(unique), int(lacking.sum()), plan, encoder.submitted(store.folder))
 
@@ -87,11 +90,13 @@ def encode_missing(
     store: EmbeddingStore,
     flush_seconds: float = FLUSH_SECONDS,
     names: Sequence[str] | None = None,
+    ranks: Ranks = ALONE,
 ) -> StageReport:
     """Encode what the store lacks and write it as it goes.
 
     What is missing is encoded longest first, in batches that are written whole or not at all: a run that was killed
-    and started again forms the same batches, hence the same numbers, as one that was not.
+    and started again forms the same batches, hence the same numbers, as one that was not. Several processes deal out
+    the batches of that one plan, so that any number of them forms the same batches too.
 
     Args:
         items: ``[N]`` texts or images; equal ones are encoded once.
@@ -101,6 +106,10 @@ def encode_missing(
         flush_seconds: A killed run loses at most the work of this long; of an encoder that is paid, it loses only the
             requests that are not answered.
         names: ``[N]`` what errors call the inputs; their positions, if it is not given.
+        ranks: The processes that encode together; each of them calls this with the same inputs.
+
+    Returns:
+        What all processes together did; a process returns when all have stored their shares.
 
     Raises:
         PendingError: A service answers later.
@@ -109,25 +118,32 @@ def encode_missing(
     """
     start = time.perf_counter()
     unique, first = np.unique(keys, return_index=True)
-    missing = int(store.missing(unique).sum())
+
+    def lacking() -> NDArray[np.int64]:
+        return first[ranks.as_first_says(lambda: store.missing(unique), len(unique))]
+
+    missing = len(lacking())
     usage = None
     if missing:
-        with store.lock():
-            store.sweep_partials()
+        with store.lock() if ranks.first else nullcontext():
+            if ranks.first:
+                store.sweep_partials()
             if isinstance(encoder, HostedEncoder):
                 missing, usage = _answer(items, keys, names or _positions(items), encoder, store)
             else:
-                lacking = first[store.missing(unique)]  # fewer, if another process held the lock until now
-                missing = len(lacking)
-                if missing:
-                    _encode(items, keys, _batches(items, keys, lacking, encoder), encoder, store, flush_seconds)
+                rows = lacking()  # fewer, if another job held the lock until now
+                missing = len(rows)
+                if mine := ranks.share(_batches(items, keys, rows, encoder)):
+                    _encode(items, keys, mine, encoder, store, flush_seconds, ranks)
+                ranks.wait()
             if remark := encoder.remark():
                 logger.warning("embeddings: %s", remark)
     report = StageReport(len(unique), len(unique) - missing, missing, time.perf_counter() - start, usage)
-    logger.info(
-        "embeddings: %s distinct inputs, %s found in %s, %s encoded in %.1f s",
-        f"{report.inputs:,}", f"{report.found:,}", store.folder, f"{report.encoded:,}", report.seconds,
-    )  # fmt: skip
+    if ranks.first:
+        logger.info(
+            "embeddings: %s distinct inputs, %s found in %s, %s encoded in %.1f s",
+            f"{report.inputs:,}", f"{report.found:,}", store.folder, f"{report.encoded:,}", report.seconds,
+        )  # fmt: skip
     return report
 
 
@@ -144,10 +160,11 @@ def _answer(
     stage = HostedStage(encoder, store)
     stage.recover()
     missing = int(store.missing(unique).sum())
-    usage = stage.collect()
-    lacking = first[store.missing(unique)]
+    usage = stage.collect(unique[store.missing(unique)])
+    lacking = first[store.missing(unique) & ~stage.pending(unique)]
     if len(lacking):
         usage += stage.answer(plan_of(items, keys, lacking, names, encoder))
+    stage.check_answered(unique)
     return missing, usage
 
 
@@ -167,6 +184,7 @@ def _encode(
     encoder: Encoder,
     store: EmbeddingStore,
     flush_seconds: float,
+    ranks: Ranks,
 ) -> None:
     """Run the batches and write a shard every so often, also when something goes wrong on the way."""
     done: list[NDArray[np.int64]] = []
@@ -180,7 +198,7 @@ def _encode(
 
     flushed = time.monotonic()
     try:
-        for batch, prepared in _prepared(items, batches, encoder):
+        for batch, prepared in _prepared(items, keys, batches, encoder, ranks):
             embeddings = encoder.forward(prepared).numpy()
             store.check(keys[batch], embeddings)
             rows.append(embeddings)
@@ -193,18 +211,25 @@ def _encode(
 
 
 def _prepared(
-    items: Sequence[EncoderInput], batches: Sequence[NDArray[np.int64]], encoder: Encoder
+    items: Sequence[EncoderInput],
+    keys: Keys,
+    batches: Sequence[NDArray[np.int64]],
+    encoder: Encoder,
+    ranks: Ranks,
 ) -> Iterator[tuple[NDArray[np.int64], Any]]:
-    """Each batch with its preprocessed inputs, under a progress bar where there is a terminal."""
+    """Each batch with its preprocessed inputs; the first process shows its progress where there is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     def prepare(batch: NDArray[np.int64]) -> Any:
-        return encoder.preprocess([items[row] for row in batch])
+        inputs = [items[row] for row in batch]
+        ranks.check(inputs, keys[batch])
+        return encoder.preprocess(inputs)
 
     prepared = _one_ahead(prepare, batches) if encoder.prepares_ahead else map(prepare, batches)
     console = Console(stderr=True)
-    bar = track(batches, "encoding", console=console, disable=not console.is_terminal, transient=True)
+    shown = ranks.first and console.is_terminal
+    bar = track(batches, "encoding", console=console, disable=not shown, transient=True)
     yield from zip(bar, prepared, strict=True)
 
 

@@ -25,6 +25,7 @@ class Encoder(ABC):
     """
 
     modality: Literal["text", "image"]
+    device: str = "auto"  # of those that compute here: several processes set it to the device of each
 
     def __init__(self, batch_size: int) -> None:
         if batch_size < 1:

@@ -1,7 +1,7 @@
 """What an encoder behind a paid service adds: a plan before it spends, and answers that are kept one by one."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,12 @@ Keep = Callable[[Sequence[bytes], NDArray[np.float32]], None]
 
 
 class PendingError(EncoderError):
-    """What was submitted to a service has not been answered yet; the same command collects it later."""
+    """What was submitted to a service has not been answered yet; the same command collects it later.
+
+    Source: ``exit_code`` is EX_TEMPFAIL of ``sysexits.h``: nothing is wrong, try again later.
+    """
+
+    exit_code = 75
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class HostedEncoder(Encoder):
 
     @abstractmethod
     def answer(self, plan: Plan, keep: Keep, folder: Path) -> Usage:
-        """Ask what was planned.
+        """Ask what was planned, or submit it to be collected later.
 
         Args:
             plan: The plan.
@@ -131,18 +136,25 @@ class HostedEncoder(Encoder):
             folder: Where to keep note of what is answered later.
 
         Raises:
-            PendingError: The answers come later.
             EncoderError: The plan costs more than the ceiling, or a request failed; other answers were kept.
         """
 
     @abstractmethod
-    def collect(self, folder: Path, keep: Keep) -> Usage:
-        """Keep what was submitted earlier and is answered now.
+    def collect(self, keys: Sequence[bytes], keep: Keep, folder: Path) -> Usage:
+        """Keep what was submitted earlier and is answered now; what holds none of some texts is left alone.
+
+        Args:
+            keys: Content keys of the texts.
+            keep: As for :meth:`answer`.
+            folder: Where note was kept.
 
         Raises:
-            PendingError: Some of it is not answered yet.
             EncoderError: The service could not do it.
         """
+
+    @abstractmethod
+    def pending(self, folder: Path) -> Mapping[bytes, str]:
+        """What every text waits for that was submitted and not collected, in words by content key; asks nobody."""
 
     @abstractmethod
     def submitted(self, folder: Path) -> str | None:

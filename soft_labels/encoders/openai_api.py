@@ -1,7 +1,8 @@
 """Text encoders behind OpenAI's embeddings API, or any service that speaks it."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -11,8 +12,8 @@ import torch
 from torch import Tensor
 
 from soft_labels.encoders.base import EncoderInput, texts_of
-from soft_labels.encoders.hosted import HostedEncoder, Keep, PendingError, Plan, Usage
-from soft_labels.encoders.openai_batch import BATCH_PRICE, Batches, Notes
+from soft_labels.encoders.hosted import HostedEncoder, Keep, Plan, Usage
+from soft_labels.encoders.openai_batch import BATCH_PRICE, Batches, Notes, in_words
 from soft_labels.encoders.openai_requests import Ledger, Requests
 from soft_labels.encoders.openai_service import OPENAI_KEY, Service
 from soft_labels.encoders.openai_tokens import MOST_TOKENS_A_CHARACTER, Limits, Tokens, TooLong, tokenizer_of
@@ -50,7 +51,8 @@ class OpenAIEncoder(HostedEncoder):
             the same command is run again.
 
     Raises:
-        EncoderError: Settings that do not fit together, or a ``base_url`` that is no HTTP address or holds a secret.
+        EncoderError: Settings that are out of range or do not fit together, or a ``base_url`` that is no HTTP address
+            or holds a secret.
     """
 
     modality = "text"
@@ -87,15 +89,25 @@ class OpenAIEncoder(HostedEncoder):
         self._check(max_request_inputs)
 
     def _check(self, max_request_inputs: int) -> None:
-        """Refuse settings that do not fit together."""
+        """Refuse settings that are out of range or do not fit together."""
+        for name, dollars in (("price_per_million_tokens", self.price), ("max_cost", self.max_cost)):
+            if dollars is not None and not 0 <= dollars < math.inf:
+                raise EncoderError(f"{name} must be a number of dollars from 0 up, got {dollars}")
+        if not self._service.timeout > 0:
+            raise EncoderError(f"timeout must be above 0 seconds, got {self._service.timeout}")
+        counts = {
+            "dimensions": (self.dimensions, 1),
+            "concurrency": (self.concurrency, 1),
+            "max_retries": (self._service.max_retries, 0),
+            "max_input_tokens": (self._limits.input_tokens, MOST_TOKENS_A_CHARACTER),
+        }
+        for name, (value, least) in counts.items():
+            if value is not None and value < least:
+                raise EncoderError(f"{name} must be at least {least}, got {value}")
         if self.batch_size > max_request_inputs:
             raise EncoderError(
                 f"wanted batch_size of at most max_request_inputs {max_request_inputs:,}, got {self.batch_size:,}"
             )
-        if self.concurrency < 1:
-            raise EncoderError(f"concurrency must be at least 1, got {self.concurrency}")
-        if self._limits.input_tokens < MOST_TOKENS_A_CHARACTER:
-            raise EncoderError(f"max_input_tokens must be at least 4, got {self._limits.input_tokens}")
         if self.max_cost is not None and self.price is None:
             raise EncoderError("max_cost needs price_per_million_tokens: without it no cost is known; set both or none")
 
@@ -150,7 +162,7 @@ class OpenAIEncoder(HostedEncoder):
         return Ledger(None if self.price is None else self.price * discount, self.max_cost)
 
     def answer(self, plan: Plan, keep: Keep, folder: Path) -> Usage:
-        """Ask what was planned; in batch mode submit it."""
+        """Ask what was planned; in batch mode submit it, and pay when it is collected."""
         if plan.too_dear:
             raise EncoderError(
                 f"{sum(map(len, plan.requests)):,} texts of {plan.tokens:,} tokens ({plan.counting}) may cost "
@@ -160,10 +172,7 @@ class OpenAIEncoder(HostedEncoder):
             return self._live(plan, keep)
         batches = Batches(self._service, self.dimensions, Notes(folder))
         _run(lambda: batches.submit(plan))
-        raise PendingError(
-            f"{sum(map(len, plan.requests)):,} texts are submitted to {self._service.name} as a batch, to be answered "
-            "within 24 hours; run the same command again to collect them"
-        )
+        return Usage()
 
     def _live(self, plan: Plan, keep: Keep) -> Usage:
         """Send the requests of a plan."""
@@ -180,22 +189,26 @@ class OpenAIEncoder(HostedEncoder):
         if ledger.requests or ledger.lost_tokens:
             logger.info("%s: %s", self._service.name, ledger.usage())
 
-    def collect(self, folder: Path, keep: Keep) -> Usage:
+    def collect(self, keys: Sequence[bytes], keep: Keep, folder: Path) -> Usage:
         """Keep what was submitted to the Batch API earlier, in whichever mode this run is."""
         notes = Notes(folder)
-        if not notes.read():
+        if not notes.of(keys):
             return Usage()
         ledger = Ledger(None if self.price is None else self.price * BATCH_PRICE, None)
         batches = Batches(self._service, self.dimensions, notes)
         try:
-            _run(lambda: batches.collect(keep, ledger))
+            _run(lambda: batches.collect(keys, keep, ledger))
         finally:
             self._say(ledger)
         return ledger.usage()
 
+    def pending(self, folder: Path) -> Mapping[bytes, str]:
+        """The batch of every text that lies in one and was not collected, in words by content key; asks nobody."""
+        return {bytes.fromhex(key): in_words(note) for note in Notes(folder).read() for key in note["keys"]}
+
     def submitted(self, folder: Path) -> str | None:
         """How many texts lie in batches that were not collected; asks nobody."""
-        texts = sum(note["texts"] for note in Notes(folder).read())
+        texts = sum(len(note["keys"]) for note in Notes(folder).read())
         return f"{texts:,} texts were submitted as a batch and not collected yet" if texts else None
 
 

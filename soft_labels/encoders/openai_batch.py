@@ -9,13 +9,14 @@ import itertools
 import json
 import logging
 import uuid
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 
-from soft_labels.encoders.hosted import Keep, PendingError, Plan, Text
+from soft_labels.encoders.hosted import Keep, Plan, Text
 from soft_labels.encoders.openai_requests import Ledger, Vectors, body_of, read_answer
 from soft_labels.encoders.openai_service import AnswerError, Service
 from soft_labels.encoders.openai_tokens import pack
@@ -37,14 +38,15 @@ _NAME = "soft_labels"
 
 
 class Note(TypedDict):
-    """One batch: its name in its metadata, its id once known, its number of texts.
+    """One batch: its name in its metadata, its id once known, what was last heard of it, the keys of its texts.
 
     ``parts`` holds, by key, the tokens of each part of those texts that are embedded in parts.
     """
 
     name: str
     batch: str | None
-    texts: int
+    status: str
+    keys: list[str]
     parts: dict[str, list[int]]
 
 
@@ -62,6 +64,11 @@ class Notes:
         """All notes."""
         notes: list[Note] = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else []
         return notes
+
+    def of(self, keys: Sequence[bytes]) -> list[Note]:
+        """The notes of batches that hold any of some texts."""
+        wanted = {key.hex() for key in keys}
+        return [note for note in self.read() if not wanted.isdisjoint(note["keys"])]
 
     def write(self, notes: list[Note]) -> None:
         """Replace all notes; none leave no file."""
@@ -113,7 +120,8 @@ class Batches:
     async def _submit(self, client: "openai.AsyncOpenAI", texts: tuple[Text, ...]) -> None:
         """Submit one batch. Its creation is never repeated: whether it took place is asked at the next run."""
         parts = {text.key.hex(): list(text.tokens) for text in texts if len(text.parts) > 1}
-        note: Note = {"name": uuid.uuid4().hex, "batch": None, "texts": len(texts), "parts": parts}
+        keys = [text.key.hex() for text in texts]
+        note: Note = {"name": uuid.uuid4().hex, "batch": None, "status": "not confirmed", "keys": keys, "parts": parts}
         content = b"".join(map(self._line, texts))
         file = await self._service.patiently(
             lambda: client.files.create(file=(f"{note['name']}.jsonl", content), purpose="batch")
@@ -127,20 +135,18 @@ class Batches:
                 metadata={_NAME: note["name"]},
             )
         )
-        self._notes.put({**note, "batch": batch.id})
+        self._notes.put({**note, "batch": batch.id, "status": "submitted, to be answered within 24 hours"})
         logger.info("%s: batch %s submitted, %s texts", self._service.name, batch.id, f"{len(texts):,}")
 
-    async def collect(self, keep: Keep, ledger: Ledger) -> None:
-        """Keep what is answered of all that was submitted.
+    async def collect(self, keys: Sequence[bytes], keep: Keep, ledger: Ledger) -> None:
+        """Keep what is answered of the batches that hold any of some texts; note how far the others are.
 
         Raises:
-            PendingError: A batch is not done.
             EncoderError: A batch or some of its texts failed; the answers of the others were kept.
         """
-        waiting: list[str] = []
         problems: list[str] = []
         async with self._service.client() as client:
-            for note in self._notes.read():
+            for note in self._notes.of(keys):
                 batch = await self._find(client, note)
                 if batch is None:
                     self._notes.drop(note["name"])
@@ -148,12 +154,10 @@ class Batches:
                     problems += await self._take(client, batch, note, keep, ledger)
                     self._notes.drop(note["name"])
                 else:
-                    waiting.append(_progress(batch))
+                    self._notes.put({**note, "batch": batch.id, "status": _progress(batch)})
         if problems:
             shown = self._service.without_key("; ".join(problems[:3]))
             raise EncoderError(f"{self._service.name}: {len(problems):,} failures in batches that ended: {shown}")
-        if waiting:
-            raise PendingError(f"not answered yet: {'; '.join(waiting)}; run the same command again later")
 
     async def _find(self, client: "openai.AsyncOpenAI", note: Note) -> "Batch | None":
         """The batch of a note; one whose id never came back is looked for by its name."""
@@ -218,8 +222,13 @@ def _text(key: str, note: Note) -> Text:
     return Text(bytes.fromhex(key), key, ("",) * len(tokens), tuple(tokens))
 
 
+def in_words(note: Note) -> str:
+    """A batch and what was last heard of it."""
+    return f"batch {note['batch'] or note['name']} of {len(note['keys']):,} texts is {note['status']}"
+
+
 def _progress(batch: "Batch") -> str:
-    """A batch that is not done, in words."""
+    """How far a batch is."""
     counts = batch.request_counts
     done = f", {counts.completed:,} of {counts.total:,} done" if counts else ""
-    return f"batch {batch.id} is {batch.status}{done}"
+    return f"{batch.status}{done}"

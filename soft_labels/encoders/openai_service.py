@@ -96,11 +96,17 @@ class Service:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator["openai.AsyncOpenAI"]:
-        """The official client, which repeats nothing by itself; while it is open, no log line holds the key."""
+        """The official client, which repeats nothing by itself; while it is open, no log line holds the key.
+
+        What the environment holds for OpenAI beside the key (organization, project, headers) goes to OpenAI only. The
+        client insists on a key: a service without one gets the word "none".
+        """
         import openai
 
+        from soft_labels.encoders.openai_client import ForeignClient
+
         parts = urlsplit(self.base_url or OPENAI_URL)
-        client = openai.AsyncOpenAI(
+        client = (openai.AsyncOpenAI if self.base_url is None else ForeignClient)(
             api_key=self.key() or "none",
             base_url=urlunsplit(parts._replace(query="", fragment="")),
             default_query=dict(parse_qsl(parts.query)),

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import logging
+import math
 import re
 import socket
 import struct
@@ -21,11 +22,13 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.encoders import OpenAIEncoder
+from soft_labels.encoders.openai_api import Mode
 from soft_labels.errors import EncoderError
 from tests.conftest import RunCli
 from tests.fake_openai import Answer, FakeOpenAI, Faults, tokens_of, vector_of
 
 KEY = "sk-sentinel-0123456789"
+OF_OPENAI_ONLY = "private-to-openai"
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TEXTS = ["one", "two", "three"]
 
@@ -39,6 +42,15 @@ def service() -> Iterator[FakeOpenAI]:
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+@pytest.fixture
+def ambient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that the official client takes from the environment and puts into headers."""
+    for name in ("ORG_ID", "PROJECT_ID", "ADMIN_KEY", "WEBHOOK_SECRET"):
+        monkeypatch.setenv(f"OPENAI_{name}", f"{OF_OPENAI_ONLY}-{name}")
+    names = ("X-Secret", "authorization", "user-agent", "Accept", "OpenAI-Project", "OPENAI-ORGANIZATION", "Cookie")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "\n".join(f"{name}: {OF_OPENAI_ONLY}" for name in names))
 
 
 def embedding(index: int, values: list[float]) -> dict[str, object]:
@@ -192,6 +204,33 @@ def test_another_service_gets_a_key_only_where_its_variable_is_named(
         embed(OpenAIEncoder("m", base_url=service.url, api_key_env="ANOTHER_KEY"), ["one"])
 
 
+@pytest.mark.usefixtures("ambient")
+@pytest.mark.parametrize("mode", ["live", "batch"])
+@pytest.mark.parametrize(("variable", "sent"), [(None, "Bearer none"), ("OPENAI_API_KEY", f"Bearer {KEY}")])
+def test_what_the_environment_holds_for_openai_is_sent_to_no_other_service(
+    service: FakeOpenAI, mode: Mode, variable: str | None, sent: str, tmp_path: Path
+) -> None:
+    encoder = OpenAIEncoder("m", base_url=service.url, api_key_env=variable, mode=mode)
+    plan = encoder.plan(TEXTS, [b"1", b"2", b"3"], TEXTS)
+    encoder.answer(plan, lambda *_: None, tmp_path)
+    encoder.collect([b"1"], lambda *_: None, tmp_path)
+    assert len(service.paths) == (3 if mode == "batch" else 1)
+    assert set(service.keys) == {sent}
+    assert OF_OPENAI_ONLY not in str(service.received)
+    assert not {"openai-organization", "openai-project", "x-secret", "cookie"}.intersection(*service.received)
+    assert all(headers["user-agent"].startswith("ForeignClient/Python ") for headers in service.received)
+
+
+@pytest.mark.usefixtures("ambient")
+def test_openai_itself_gets_what_the_environment_holds_for_it() -> None:
+    async def headers() -> dict[str, Any]:
+        async with OpenAIEncoder()._service.client() as client:
+            return dict(client.default_headers)
+
+    sent = asyncio.run(headers())
+    assert sent["OpenAI-Project"] == sent["X-Secret"] == OF_OPENAI_ONLY
+
+
 def test_a_key_that_no_header_can_carry_is_refused_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nmore")
     with pytest.raises(EncoderError, match="characters that no key has") as caught:
@@ -278,6 +317,17 @@ def test_an_empty_text_is_refused_before_it_is_sent(service: FakeOpenAI) -> None
     ("settings", "message"),
     [
         ({"max_cost": 1.0}, "max_cost needs price_per_million_tokens"),
+        ({"price_per_million_tokens": -0.1}, "price_per_million_tokens must be .* from 0 up, got -0.1"),
+        ({"price_per_million_tokens": math.inf}, "price_per_million_tokens must be .* from 0 up, got inf"),
+        ({"price_per_million_tokens": math.nan}, "price_per_million_tokens must be .* from 0 up, got nan"),
+        ({"price_per_million_tokens": 1.0, "max_cost": -1.0}, "max_cost must be .* from 0 up, got -1.0"),
+        ({"price_per_million_tokens": 1.0, "max_cost": math.inf}, "max_cost must be .* from 0 up, got inf"),
+        ({"price_per_million_tokens": 1.0, "max_cost": math.nan}, "max_cost must be .* from 0 up, got nan"),
+        ({"timeout": 0}, "timeout must be above 0 seconds, got 0"),
+        ({"timeout": -1.0}, "timeout must be above 0 seconds, got -1.0"),
+        ({"timeout": math.nan}, "timeout must be above 0 seconds, got nan"),
+        ({"dimensions": 0}, "dimensions must be at least 1, got 0"),
+        ({"max_retries": -1}, "max_retries must be at least 0, got -1"),
         ({"batch_size": 300, "max_request_inputs": 256}, "batch_size of at most max_request_inputs 256, got 300"),
         ({"concurrency": 0}, "concurrency must be at least 1"),
         ({"max_input_tokens": 3}, "max_input_tokens must be at least 4"),
@@ -389,6 +439,7 @@ def test_what_a_run_paid_is_in_its_record_and_in_tensorboard(
     assert all(name.encode() in shown for name in paid)
 
 
+@pytest.mark.usefixtures("ambient")
 def test_a_whole_training_leaves_the_key_nowhere(
     run_cli: RunCli,
     quick: tuple[str, ...],
@@ -404,13 +455,15 @@ def test_a_whole_training_leaves_the_key_nowhere(
         )
         assert result.code == 0
         assert set(service.keys) == {f"Bearer {KEY}"}
+        assert OF_OPENAI_ONLY not in str(service.received)
     assert {outcome for outcome, _ in service.asked} == {"ok", "limited", "failed", "dropped", "short"}
     assert "httpcore2" in caplog.text
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in written} >= {".ckpt", ".yaml", ".json", ".safetensors"}
     assert any(path.name.startswith("events.") for path in written)
-    assert [path for path in written if KEY.encode() in path.read_bytes()] == []
-    assert not any(KEY in text for text in (result.out, result.err, caplog.text))
+    for secret in (KEY, OF_OPENAI_ONLY):
+        assert [path for path in written if secret.encode() in path.read_bytes()] == []
+        assert not any(secret in text for text in (result.out, result.err, caplog.text))
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def run(service: FakeOpenAI, store: EmbeddingStore, texts: list[str] = TEXTS, **
 
 
 def submit(service: FakeOpenAI, store: EmbeddingStore) -> None:
-    with pytest.raises(PendingError, match=r"30 texts are submitted .* run the same command again"):
+    with pytest.raises(PendingError, match=r"30 texts are not answered .* is submitted.* run the same command again"):
         run(service, store)
 
 
@@ -56,7 +56,7 @@ def test_a_batch_is_submitted_left_and_collected_for_half_the_price(service: Fak
     (batch,) = service.batches.values()
     assert service.bodies == []
     for _ in range(2):
-        with pytest.raises(PendingError, match="batch batch-0 is in_progress"):
+        with pytest.raises(PendingError, match=r"30 texts are not answered yet: batch batch-0 of 30 .* is in_progress"):
             run(service, store)
     assert len(service.batches) == 1
 
@@ -75,7 +75,7 @@ def test_a_batch_is_submitted_left_and_collected_for_half_the_price(service: Fak
 def test_what_expired_is_submitted_again_and_nothing_else(service: FakeOpenAI, store: EmbeddingStore) -> None:
     submit(service, store)
     service.finish(service.batches["batch-0"], "expired", lambda number: number % 3 > 0)
-    with pytest.raises(PendingError, match="10 texts are submitted"):
+    with pytest.raises(PendingError, match="10 texts are not answered yet: batch batch-1 of 10 texts is submitted"):
         run(service, store)
     service.finish(service.batches["batch-1"])
     run(service, store)
@@ -95,9 +95,9 @@ def test_a_batch_whose_creation_was_not_heard_of_is_found_again(service: FakeOpe
         run(service, store, max_retries=5)
     assert len(service.batches) == 1
     (note,) = Notes(store.folder).read()
-    assert note["batch"] is None
+    assert (note["batch"], note["status"]) == (None, "not confirmed")
     service.answer = None
-    with pytest.raises(PendingError, match="batch-0 is in_progress"):
+    with pytest.raises(PendingError, match="batch-0 of 30 texts is in_progress"):
         run(service, store)
     service.finish(service.batches["batch-0"])
     assert run(service, store).encoded == 30
@@ -105,7 +105,8 @@ def test_a_batch_whose_creation_was_not_heard_of_is_found_again(service: FakeOpe
 
 
 def test_a_batch_that_was_never_created_is_submitted_anew(service: FakeOpenAI, store: EmbeddingStore) -> None:
-    Notes(store.folder).put({"name": "never", "batch": None, "texts": 30, "parts": {}})
+    keys = [bytes(key).hex() for key in content_keys(TEXTS)]
+    Notes(store.folder).put({"name": "never", "batch": None, "status": "not confirmed", "keys": keys, "parts": {}})
     submit(service, store)
     assert len(service.batches) == 1
     (note,) = Notes(store.folder).read()
@@ -150,6 +151,59 @@ def test_a_live_run_collects_a_batch_before_it_pays_for_the_same_texts(
     assert service.billed() == ["one more"]
 
 
+OTHERS = [f"other {number}" for number in range(20)]
+
+
+def test_two_data_sets_are_submitted_and_collected_apart(service: FakeOpenAI, store: EmbeddingStore) -> None:
+    submit(service, store)
+    with pytest.raises(PendingError, match="20 texts are not answered yet: batch batch-1 of 20 texts is submitted"):
+        run(service, store, OTHERS)
+    service.finish(service.batches["batch-1"])
+    assert run(service, store, OTHERS).usage.requests == 20
+    assert [note["batch"] for note in Notes(store.folder).read()] == ["batch-0"]
+    service.finish(service.batches["batch-0"])
+    assert run(service, store).encoded == 30
+    assert len(service.batches) == 2
+
+
+def test_texts_that_are_in_no_batch_are_answered_live_while_one_is_pending(
+    service: FakeOpenAI, store: EmbeddingStore
+) -> None:
+    submit(service, store)
+    report = run(service, store, OTHERS, mode="live")
+    assert (report.encoded, sorted(service.billed())) == (20, sorted(OTHERS))
+    with pytest.raises(PendingError, match=r"30 texts .* run the same command again later .* in whichever mode"):
+        run(service, store, [*TEXTS, *OTHERS, "one more"], mode="live")
+    assert sorted(service.billed()) == sorted([*OTHERS, "one more"])
+    service.finish(service.batches["batch-0"])
+    assert run(service, store, [*TEXTS, "one more"], mode="live").encoded == 30
+    assert len(service.billed()) == 21
+
+
+def test_texts_that_two_data_sets_share_are_submitted_once(service: FakeOpenAI, store: EmbeddingStore) -> None:
+    submit(service, store)
+    with pytest.raises(PendingError, match=r"25 texts .*: batch batch-[01] of .*; batch batch-[01] of .*; run"):
+        run(service, store, [*TEXTS[:5], *OTHERS])
+    assert [len(lines(service, name)) for name in service.batches] == [30, 20]
+    service.finish(service.batches["batch-0"])
+    service.finish(service.batches["batch-1"])
+    assert run(service, store, [*TEXTS[:5], *OTHERS]).usage.requests == 50
+    assert store.missing(content_keys(TEXTS)).sum() == 0
+    assert not Notes(store.folder).path.exists()
+
+
+def test_a_batch_of_other_texts_that_failed_stops_nobody_and_still_says_why(
+    service: FakeOpenAI, store: EmbeddingStore
+) -> None:
+    submit(service, store)
+    batch = service.batches["batch-0"]
+    batch.status = "failed"
+    batch.errors = {"object": "list", "data": [{"code": "token_limit_exceeded", "message": "too many"}]}
+    assert run(service, store, OTHERS, mode="live").encoded == 20
+    with pytest.raises(EncoderError, match="too many"):
+        run(service, store)
+
+
 def test_many_texts_are_submitted_as_several_batches(
     service: FakeOpenAI, store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +213,7 @@ def test_many_texts_are_submitted_as_several_batches(
     assert [len(lines(service, name)) for name in service.batches] == [12, 12, 6]
     service.finish(service.batches["batch-0"])
     service.finish(service.batches["batch-2"])
-    with pytest.raises(PendingError, match="batch-1 is in_progress"):
+    with pytest.raises(PendingError, match="12 texts are not answered yet: batch batch-1 of 12 texts is in_progress"):
         run(service, store)
     assert store.missing(content_keys(TEXTS)).sum() == 12
     service.finish(service.batches["batch-1"])
@@ -208,13 +262,14 @@ def test_the_command_submits_leaves_and_collects(
         f"--data.store={tmp_path}/store",
     ]
     submitted = run_cli("embed", *options)
-    assert (submitted.code, submitted.out.startswith("48 texts are submitted")) == (0, True)
+    assert (submitted.code, submitted.out) == (75, "")
+    assert "soft-labels: not yet: 48 texts are not answered yet: batch batch-0 of 48 texts is subm" in submitted.err
     waiting = run_cli("embed", *options)
-    assert (waiting.code, waiting.out.startswith("not answered yet: batch batch-0")) == (0, True)
+    assert (waiting.code, "batch batch-0 of 48 texts is in_progress" in waiting.err) == (75, True)
     planned = run_cli("embed", "--dry_run", *options)
     assert "48 texts were submitted as a batch and not collected yet" in planned.out
     training = run_cli("fit", *options, *quick, f"--trainer.default_root_dir={tmp_path}")
-    assert (training.code, "run the same command again later" in training.err) == (2, True)
+    assert (training.code, "run the same command again later" in training.err) == (75, True)
     service.finish(service.batches["batch-0"])
     collected = run_cli("embed", *options)
     assert "48 items x 64 numbers" in collected.out

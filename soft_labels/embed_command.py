@@ -1,0 +1,108 @@
+"""``soft-labels embed``: the embedding stage by itself, on one device or on many."""
+
+import inspect
+from argparse import SUPPRESS
+from functools import partial
+
+from jsonargparse import Namespace
+from lightning import Trainer
+from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser
+
+from soft_labels.cli import TRAINER_DEFAULTS, add_ignored, datamodule_parser, show_progress
+from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.embeddings import ALONE, Ranks, open_features
+from soft_labels.encoders.hosted import HostedEncoder
+from soft_labels.errors import ConfigError
+
+_ENCODES = (
+    "Encode a data set's inputs once and keep the embeddings. Exit code 75: a service that was asked for them answers "
+    "later; run the same command again."
+)
+_OF_TRAINER = ("accelerator", "strategy", "devices", "num_nodes")  # what is taken of its settings
+
+
+def run_embed(arguments: list[str]) -> None:
+    """``soft-labels embed``: encode what the store lacks, and say what is there now; or say what it would take."""
+    show_progress()
+    parser = datamodule_parser("soft-labels embed", _ENCODES)
+    _add_devices(parser)
+    parser.add_argument(
+        "--dry_run", action="store_true", default=SUPPRESS, help="say what is missing and what it would cost, then stop"
+    )
+    config: Namespace = parser.parse_args(arguments[1:])
+    datamodule: AnnotationDataModule = parser.instantiate_classes(config).data
+    if "dry_run" in config:
+        print(_planned(datamodule))  # noqa: T201
+        return
+    _fabric(config.trainer, datamodule).launch(partial(_embed, datamodule=datamodule))
+
+
+def _add_devices(parser: LightningArgumentParser) -> None:
+    """The Trainer's settings of devices; its others may stand in the file and are not read."""
+    others = set(inspect.signature(Fabric).parameters) - set(_OF_TRAINER)
+    parser.add_class_arguments(Fabric, "trainer", skip=others, instantiate=False)
+    parser.set_defaults({"trainer.devices": TRAINER_DEFAULTS["devices"]})
+    ignored = [name for name in inspect.signature(Trainer).parameters if name not in _OF_TRAINER]
+    add_ignored(parser, tuple(f"trainer.{name}" for name in ignored))
+
+
+def _fabric(trainer: Namespace, datamodule: AnnotationDataModule) -> Fabric:
+    """What starts a process for each device.
+
+    Raises:
+        ConfigError: There are no such devices, or the encoder has no use for several.
+    """
+    try:
+        fabric = Fabric(**{name: trainer[name] for name in _OF_TRAINER})
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise ConfigError(f"wanted devices to encode on: {error}; correct --trainer") from error
+    if fabric.world_size > 1 and isinstance(datamodule.encoder, HostedEncoder):
+        raise ConfigError(
+            f"{datamodule.encoder_name} is computed by a service, where {fabric.world_size} processes are no faster; "
+            "set --trainer.devices=1 and --trainer.num_nodes=1, and raise the encoder's concurrency instead"
+        )
+    return fabric
+
+
+def _embed(fabric: Fabric, datamodule: AnnotationDataModule) -> None:
+    """One process's share; the first process says what is stored then."""
+    ranks = ALONE
+    if fabric.world_size > 1:
+        ranks = Ranks(fabric.global_rank, fabric.world_size)
+        if datamodule.encoder.device == "auto":
+            datamodule.encoder.device = str(fabric.device)
+    if ranks.first:
+        _ = datamodule.split  # data that cannot be split are not worth encoding
+    stored = _embedded(datamodule, ranks)
+    if ranks.first:
+        print(stored)  # noqa: T201
+
+
+def _embedded(datamodule: AnnotationDataModule, ranks: Ranks) -> str:
+    """Encode what is missing; what is stored now, and what was paid; nothing, where another process says it."""
+    keys = datamodule.encode(ranks)
+    if not ranks.first:
+        return ""
+    usage = datamodule.encoded.usage if datamodule.encoded else None
+    features = open_features(datamodule.store, keys, datamodule.dataset)
+    lines = [
+        f"{datamodule.dataset}: {len(features):,} items x {features.dim} numbers in {datamodule.store.folder}",
+        f"checksum {features.checksum()}",
+        *([f"paid: {usage}"] if usage else []),
+    ]
+    return "\n".join(lines)
+
+
+def _planned(datamodule: AnnotationDataModule) -> str:
+    """What encoding would take."""
+    plan = datamodule.plan()
+    stored = f"{plan.inputs - plan.missing:,} stored in {datamodule.store.folder}, {plan.missing:,} missing"
+    lines = [
+        f"{datamodule.dataset}: {len(datamodule.data.uids):,} items, {plan.inputs:,} distinct inputs, {stored}",
+        *([plan.submitted] if plan.submitted else []),
+        *([str(plan.paid)] if plan.paid else []),
+        "dry run: nothing was encoded or sent",
+    ]
+    return "\n".join(lines)
