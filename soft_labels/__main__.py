@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": ("cli", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
     "compare": ("compare", "run_compare", "train soft and hard heads on the same split and print both"),
     "sweep": ("sweep.command", "run_sweep", "search for the best settings of each target with Optuna"),
+    "storage": ("sweep.serve", "run_storage", "serve a database of studies to many workers over gRPC"),
     "reproduce": ("experiment.command", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),
     "report": ("report.command", "run_report", "the tables and figures of an experiment, as one page"),
     "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),

@@ -132,15 +132,21 @@ class RecordStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._parts: dict[str, list[RunRecord]] = {}
 
     def read(self) -> dict[str, RunRecord]:
-        """Every record by its id.
+        """Every record by its id; a part is parsed once, since it does not change.
 
         Raises:
             RecordError: A line is no record of this version.
         """
         parts = (path for path in self._whole("*.jsonl") if not path.name.endswith(".items.jsonl"))
-        return {record.id: record for part in parts for record in _read_part(part)}
+        found: dict[str, RunRecord] = {}
+        for part in parts:
+            if part.name not in self._parts:
+                self._parts[part.name] = _read_part(part)
+            found.update((record.id, record) for record in self._parts[part.name])
+        return found
 
     def _whole(self, pattern: str) -> list[Path]:
         """Files of a pattern, without those that are being written or were left half-written by a killed process."""

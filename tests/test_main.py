@@ -47,7 +47,7 @@ def test_an_unknown_command_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "soft-labels: error: unknown command 'train'; choose one of fit, validate, test, predict, compare, sweep, "
-        "reproduce, report, cluster, embed, data\n"
+        "storage, reproduce, report, cluster, embed, data\n"
     )
 
 

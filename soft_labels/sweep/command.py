@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
+from filelock import FileLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -19,10 +20,11 @@ from soft_labels.files import write_text
 from soft_labels.objectives import Target
 from soft_labels.records import RecordStore, RunRecord, best_record
 from soft_labels.runner import Runner
+from soft_labels.sweep.claims import RUN, finished
 from soft_labels.sweep.options import SweepOptions, parse_sweep
 from soft_labels.sweep.space import data_choice
 from soft_labels.sweep.storage import open_storage
-from soft_labels.sweep.study import RUN, finished, search
+from soft_labels.sweep.study import search
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class SearchOutcome:
         target: The target.
         trials: Finished trials, in the order in which they were asked for.
         records: The record of each trial's run, by run id.
-        unfinished: Trials that other workers have not finished.
         best: The chosen run.
         best_file: A configuration of ``fit`` that trains it again.
     """
@@ -41,7 +42,6 @@ class SearchOutcome:
     target: Target
     trials: list[FrozenTrial]
     records: Mapping[str, RunRecord]
-    unfinished: int
     best: RunRecord
     best_file: Path
 
@@ -70,7 +70,8 @@ def sweep(options: SweepOptions) -> list[SearchOutcome]:
         options: What is searched, on which data, and where results go.
     """
     targets, settings, base = options.targets, options.sweep, options.base  # mistakes show before data are read
-    storage = open_storage(options.cli.own["storage"])
+    address = options.cli.own["storage"]
+    storage = open_storage(None if address is None else address.get_secret_value())
     dataset = options.datamodule().dataset
     folder = options.out(dataset)
     engine = make_engine(options.cli.own["engine"], options.cli.config.trainer.accelerator)
@@ -78,7 +79,8 @@ def sweep(options: SweepOptions) -> list[SearchOutcome]:
     names: dict[Target, str] = {target: f"{dataset}-{options.study}-{target}" for target in targets}
     bases = {name: replace(base, target=target) for target, name in names.items()}
     studies = search(runner, options.datamodule, bases, settings, storage)
-    return [_outcome(options, target, studies[name], runner, folder) for target, name in names.items()]
+    with FileLock(runner.store.folder / ".results.lock"):  # all workers of a study end at the same time
+        return [_outcome(options, target, studies[name], runner, folder) for target, name in names.items()]
 
 
 def _outcome(options: SweepOptions, target: Target, study: Study, runner: Runner, folder: Path) -> SearchOutcome:
@@ -89,11 +91,10 @@ def _outcome(options: SweepOptions, target: Target, study: Study, runner: Runner
         raise SweepError(f"{folder} lacks the records of {missing} trials; give every worker of a study the same --out")
     own = [records[trial.user_attrs[RUN]] for trial in trials]
     best = best_record(record for record in own if record.ending != "pruned")
-    unfinished = sum(not trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-    outcome = SearchOutcome(target, trials, records, unfinished, best, folder / f"best-{target}.yaml")
+    outcome = SearchOutcome(target, trials, records, best, folder / f"best-{target}.yaml")
     write_text(folder / f"trials-{target}.csv", _trials_text(outcome, list(options.sweep.space)))
     write_text(outcome.best_file, _best_text(options, study, outcome))
-    log_trials(folder / "tensorboard" / target, {record.id: record for record in own}.values())
+    log_trials(folder, {record.id: record for record in own}.values())
     _save_best(options, outcome, runner)
     return outcome
 
@@ -146,5 +147,4 @@ def print_outcomes(outcomes: list[SearchOutcome]) -> None:
 
 def _counts(outcome: SearchOutcome) -> str:
     """How many trials, and what became of them."""
-    parts = {"pruned": outcome.pruned, "not finished by other workers": outcome.unfinished}
-    return ", ".join([f"{len(outcome.trials)} done", *(f"{count} {what}" for what, count in parts.items() if count)])
+    return f"{len(outcome.trials)} done" + (f", {outcome.pruned} pruned" if outcome.pruned else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from jsonargparse import ArgumentError, Namespace
+from jsonargparse.typing import SecretStr
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 from soft_labels.cli import SoftLabelCLI
@@ -43,7 +44,8 @@ class SweepCLI(SoftLabelCLI):
         super().add_arguments_to_parser(parser)
         parser.add_class_arguments(SweepForm, "sweep", sub_configs=True)
         parser.add_argument("--targets", type=str, default="soft,hard", help="what to search for, with equal budgets")
-        parser.add_argument("--storage", type=str, help="journal:PATH or a database URL, for many workers; or memory")
+        where = "journal:PATH, a database URL, or grpc://HOST:PORT, for many workers; or memory"
+        parser.add_argument("--storage", type=SecretStr | None, help=where)
         parser.add_argument("--study", type=str, help="name of the study; the sweep file's name by default")
         parser.add_argument("--engine", type=EngineName, default="population", help="what trains")
         parser.add_argument("--out", type=str, help="where results go; else lightning_logs/DATASET/sweep-STUDY")
@@ -64,9 +66,12 @@ def base_spec(config: Namespace) -> RunSpec:
         config: The configuration, with every key.
 
     Raises:
-        ConfigError: A value is out of its range.
+        ConfigError: A value is missing or out of its range.
     """
     values = {field: config[key] for field, key in CONFIG_KEYS.items()}
+    for field, value in values.items():
+        if value is None:
+            raise ConfigError(f"wanted a value of {CONFIG_KEYS[field]} for every run, got none; set it")
     return RunSpec(**values)
 
 

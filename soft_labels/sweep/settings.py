@@ -29,6 +29,7 @@ class SweepForm:
         batch: How many trials are asked for and trained together; 12 where left out, but a whole grid where nothing
             is pruned and no other worker can see it.
         seed: Seed of the sampler, for a study in memory; workers that share a storage draw independently.
+        grace: Seconds after which the trials of a silent worker are given to others.
     """
 
     space: dict[str, dict[str, Any]]
@@ -37,6 +38,7 @@ class SweepForm:
     trials: int | None = None
     batch: int | None = None
     seed: int = 0
+    grace: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class SweepSettings:
         trials: How many trials a target.
         batch: How many trials at once; ``None`` for the default.
         seed: Seed of the sampler.
+        grace: Seconds after which the trials of a silent worker are given to others.
 
     Raises:
         SweepError: The parts do not fit together.
@@ -61,8 +64,11 @@ class SweepSettings:
     trials: int
     batch: int | None = None
     seed: int = 0
+    grace: float = 120.0
 
     def __post_init__(self) -> None:
+        if self.grace <= 0:
+            raise SweepError(f"wanted a grace above 0 seconds, got {self.grace:g}")
         if min(self.trials, 1 if self.batch is None else self.batch) < 1:
             raise SweepError(f"wanted trials and batch of at least 1, got {self.trials} and {self.batch}")
         if self.sampler is not None:
@@ -128,11 +134,11 @@ def sweep_settings(form: Namespace, space: Mapping[str, BaseDistribution]) -> Sw
     if form.sampler != "grid":
         if form.trials is None:
             raise SweepError("wanted the number of trials for each target, got none; give --sweep.trials")
-        return SweepSettings(space, form.sampler, pruner, form.trials, form.batch, form.seed)
+        return SweepSettings(space, form.sampler, pruner, form.trials, form.batch, form.seed, form.grace)
     points = len(grid_points(space))
     if form.trials not in (None, points):
         raise SweepError(f"a grid of {points} points has as many trials, not {form.trials}; leave trials out")
-    return SweepSettings(space, None, pruner, points, form.batch, form.seed)
+    return SweepSettings(space, None, pruner, points, form.batch, form.seed, form.grace)
 
 
 def _made(kind: type, chosen: Namespace) -> Any:

@@ -106,12 +106,14 @@ def grid_points(space: Space) -> list[dict[str, Choice]]:
     """Every point of a space of categories; the last key changes fastest.
 
     Raises:
-        SweepError: A key has a range instead of categories.
+        SweepError: A key has a range instead of categories, or a value twice.
     """
     choices = []
     for key, distribution in space.items():
         if not isinstance(distribution, CategoricalDistribution):
             raise SweepError(f"{key}: a grid wants {{categorical: [...]}}, got a range; list the values or sample them")
+        if len(set(distribution.choices)) < len(distribution.choices):
+            raise SweepError(f"{key}: a grid wants every value once, got {list(distribution.choices)}")
         choices.append(distribution.choices)
     return [dict(zip(space, point, strict=True)) for point in itertools.product(*choices)]
 

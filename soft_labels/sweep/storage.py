@@ -1,18 +1,40 @@
-"""Where a study lives: in memory, in a file, or on a database server that many workers share."""
+"""Where a study lives: in memory, in a file, or on a server that many machines share."""
 
+import os
+import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from grpc import RpcError  # type: ignore[import-untyped]
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import (
+    BaseStorage,
+    GrpcStorageProxy,
+    InMemoryStorage,
+    JournalStorage,
+    RDBStorage,
+    get_storage,
+)
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+from tenacity import wait_random_exponential as wait
 
 from soft_labels.errors import SweepError
 
 _SQLITE = "sqlite:///"
 _JOURNAL = "journal:"
+_GRPC = "grpc://"
+_PATIENCE = 300.0  # seconds that a server may be away
+_SECONDS_TO_ANSWER = 10.0
+
+
+class StorageLostError(SweepError):
+    """The server of a storage has been away for too long."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +42,9 @@ class Storage:
     """A storage of studies.
 
     Args:
-        backend: Optuna's storage.
-        lock: Held by a worker while it creates a study or claims trials. A file needs it: two workers of SQLite claim
-            the same trial without it. A server needs none.
+        backend: Optuna's storage. Its calls wait for a server that is away.
+        lock: Held by a worker while it creates a study, and claims or finishes trials. SQLite needs it: there two
+            workers would change the same trial at once. A server needs none.
         shared: Whether other workers can see it.
     """
 
@@ -36,7 +58,8 @@ def open_storage(address: str | None = None) -> Storage:
 
     Args:
         address: ``None`` for memory; ``journal:PATH``, or a path that ends in ``.journal`` or ``.log``, for a journal
-            file; otherwise a database URL such as ``sqlite:///studies.db`` or ``postgresql://...``.
+            file; ``grpc://HOST:PORT`` for a server that ``soft-labels storage`` runs; otherwise a database URL such as
+            ``sqlite:///studies.db`` or ``postgresql://...``.
 
     Raises:
         SweepError: No storage can be opened there.
@@ -48,7 +71,7 @@ def open_storage(address: str | None = None) -> Storage:
     except Exception as error:  # each database driver has errors of its own
         raise SweepError(
             f"cannot open the storage {_without_password(address)}: {type(error).__name__}; wanted journal:PATH, "
-            "sqlite:///PATH, or the URL of a server that runs and whose driver is installed"
+            "sqlite:///PATH, grpc://HOST:PORT, or the URL of a server that runs and whose driver is installed"
         ) from error
 
 
@@ -56,22 +79,103 @@ def _shared(address: str) -> Storage:
     """A storage that other workers can open too."""
     if address.startswith(_JOURNAL) or address.endswith((".journal", ".log")):
         path = Path(address.removeprefix(_JOURNAL))
-        lock = _lock_beside(path)
-        return Storage(JournalStorage(JournalFileBackend(str(path))), lock, shared=True)
+        lock = _lock_beside(path, "claims")
+        backend = JournalFileBackend(str(path), _JournalLock(path))
+        return Storage(JournalStorage(backend), lock, shared=True)
+    if address.startswith(_GRPC):
+        return Storage(_patient(_proxy(address.removeprefix(_GRPC)), address), nullcontext(), shared=True)
     if address.startswith(_SQLITE):
-        lock = _lock_beside(Path(address.removeprefix(_SQLITE)))
+        lock = _lock_beside(Path(address.removeprefix(_SQLITE)), "claims")
         with lock:  # two workers that make the same tables fail
-            return Storage(RDBStorage(address), lock, shared=True)
-    return Storage(RDBStorage(address), nullcontext(), shared=True)
+            return Storage(_patient(get_storage(RDBStorage(address)), address), lock, shared=True)
+    return Storage(_patient(get_storage(_database(address)), address), nullcontext(), shared=True)
 
 
-def _lock_beside(path: Path) -> FileLock:
-    """A lock beside a storage's file; the journal has one of its own by the plainer name."""
+def _lock_beside(path: Path, use: str) -> FileLock:
+    """A lock beside a storage's file, free again when a process that held it was killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f"{path.name}.claims.lock"))
+    return FileLock(path.with_name(f"{path.name}.{use}.lock"), poll_interval=0.005)
+
+
+class _JournalLock(JournalFileOpenLock):
+    """Held while a line is appended, and removes the half line that a worker left that was killed while it wrote.
+
+    Optuna's own lock stays for 30 seconds when its holder was killed, and a line appended to half a line makes a
+    journal unreadable (optuna/optuna#5138).
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+        self._lock = _lock_beside(path, "writes")
+
+    def acquire(self) -> bool:
+        """Wait for the lock and leave the journal with whole lines."""
+        self._lock.acquire()
+        with self._path.open("rb+") as journal:
+            size = journal.seek(0, os.SEEK_END)
+            journal.seek(max(size - 1, 0))
+            if journal.read() not in (b"", b"\n"):
+                journal.seek(0)
+                journal.truncate(journal.read().rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        """Let others write."""
+        self._lock.release()
+
+
+def _proxy(server: str) -> GrpcStorageProxy:
+    """A storage behind Optuna's gRPC server."""
+    host, _, port = server.rpartition(":")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = GrpcStorageProxy(host=host, port=int(port))
+    proxy.wait_server_ready(_SECONDS_TO_ANSWER)
+    return proxy
+
+
+def _database(address: str) -> RDBStorage:
+    """A database on a server; workers that make the same tables at once fail, and find them made when they retry."""
+    for attempt in Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, DBAPIError | StorageInternalError)),
+        stop=stop_after_attempt(5),
+        wait=wait(0.2, 1),
+        reraise=True,
+    ):
+        with attempt:
+            storage = RDBStorage(address)
+    return storage
+
+
+def _patient(storage: BaseStorage, address: str) -> BaseStorage:
+    """The storage, whose calls wait for a server that is away."""
+
+    def lost(state: RetryCallState) -> None:
+        raise StorageLostError(
+            f"the storage {_without_password(address)} has not answered for {_PATIENCE:g} seconds; start this worker "
+            "again when it does: what is finished is kept, and the rest is given to others"
+        ) from (state.outcome.exception() if state.outcome else None)
+
+    retrying = Retrying(
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_delay(_PATIENCE),
+        wait=wait(0.1, 2),
+        retry_error_callback=lost,
+    )
+    for name in BaseStorage.__abstractmethods__:
+        method: Callable[..., Any] = getattr(storage, name)
+        setattr(storage, name, retrying.wraps(method))
+    return storage
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a server that comes back may answer the same call."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    return isinstance(cause, OperationalError | InterfaceError | RpcError)
 
 
 def _without_password(address: str) -> str:
-    """The address without what stands before the server's name."""
+    """The address without what stands before the server's name or after the database's."""
     scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"

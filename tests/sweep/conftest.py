@@ -18,10 +18,12 @@ class ByFormula:
     """An engine whose validation loss is written down below, so that a search costs nothing."""
 
     name = "formula"
-    part_size = 100
 
     def __init__(self) -> None:
         self.trained: list[RunSpec] = []
+
+    def parts(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec]) -> list[list[int]]:
+        return [list(range(len(specs)))]
 
     def train(
         self,

@@ -153,6 +153,13 @@ def test_a_mistake_is_one_message_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("option", ["--print_config", "--help", "--targets=medium", "--sweep.grace=long"])
+def test_a_password_in_the_storage_is_never_printed(run_cli: RunCli, options: tuple[str, ...], option: str) -> None:
+    result = run_cli("sweep", *options, "--storage=postgresql://me:hunter2@127.0.0.1:1/studies", option)
+    assert result.out + result.err
+    assert "hunter2" not in result.out + result.err
+
+
 def test_records_of_another_version_are_refused(run_cli: RunCli, options: tuple[str, ...], tmp_path: Path) -> None:
     part = tmp_path / "records" / "old.jsonl"
     part.parent.mkdir()

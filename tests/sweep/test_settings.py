@@ -47,6 +47,8 @@ def test_samplers_are_seeded_in_memory_and_independent_among_workers(
         ({"sampler": TPE}, "wanted the number of trials"),
         ({"sampler": TPE, "trials": 0}, "at least 1, got 0"),
         ({"batch": 0}, "at least 1, got 6 and 0"),
+        ({"grace": 0}, "wanted a grace above 0 seconds, got 0"),
+        ({"space": {"model.lr": {"categorical": [0.01, 1e-2]}}}, "model.lr: a grid wants every value once"),
         ({"sampler": {"class_path": "optuna.samplers.GridSampler", "init_args": {"search_space": {}}}, "trials": 4},
          "GridSampler cannot serve a batch; write sampler: grid"),
         ({"sampler": {"class_path": "optuna.samplers.CmaEsSampler"}, "trials": 4}, "draws categories at random"),

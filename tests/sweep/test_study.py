@@ -76,8 +76,9 @@ def test_each_member_of_a_batch_is_a_trial_with_its_own_values(
     records = RecordStore(tmp_path / "records").read()
     assert len(study.trials) == len(records) == 6
     for trial, key in zip(study.trials, run_ids(study), strict=True):
-        assert trial.intermediate_values == dict(enumerate(records[key].curve["val/loss"]))
-        assert trial.value == records[key].value == min(trial.intermediate_values.values())
+        losses = records[key].curve["val/loss"]
+        assert trial.intermediate_values == (dict(enumerate(losses)) if pruner else {})
+        assert trial.value == records[key].value
         assert records[key].spec["lr"] == trial.params["model.lr"]
 
 
@@ -210,13 +211,22 @@ def test_a_study_is_joined_only_for_the_same_search(
         searched(sweep, ByFormula(), replace(BASE, **change), address)
 
 
-def test_a_study_whose_points_were_never_all_queued_is_refused(
+def test_a_study_whose_creator_was_killed_at_once_is_searched_by_the_next_worker(
     searched: Search, make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("soft_labels.sweep.study._SECONDS_TO_QUEUE", 0)
+    monkeypatch.setattr("soft_labels.sweep.study._SECONDS_TO_BEGIN", 0)
     address = f"journal:{tmp_path}/studies"
     optuna.create_study(storage=open_storage(address).backend, study_name="toy")
-    with pytest.raises(SweepError, match="study toy was left half-made; choose another name with --study"):
+    assert states(searched(make_options().sweep, ByFormula(), address=address)) == {TrialState.COMPLETE: 6}
+
+
+def test_a_study_that_others_made_is_refused(
+    searched: Search, make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("soft_labels.sweep.study._SECONDS_TO_BEGIN", 0)
+    address = f"journal:{tmp_path}/studies"
+    optuna.create_study(storage=open_storage(address).backend, study_name="toy").ask()
+    with pytest.raises(SweepError, match="study toy is not one of soft-labels; choose another name with --study"):
         searched(make_options().sweep, ByFormula(), address=address)
 
 

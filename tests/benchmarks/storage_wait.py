@@ -1,0 +1,149 @@
+"""The share of their time that workers of a search spend waiting for the storage, for each storage.
+
+Workers are processes that search one grid, with the population engine on one thread each. The share is the wall time
+inside storage calls and locks, over that time and the time of training; waiting for the end of others is neither.
+
+Run it as ``python -m tests.benchmarks.storage_wait``; the servers are real ones on loopback.
+"""
+
+import argparse
+import multiprocessing
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+import torch
+from optuna.distributions import CategoricalDistribution
+from optuna.pruners import NopPruner
+from optuna.storages import BaseStorage
+
+from soft_labels.population import PopulationEngine
+from soft_labels.records import RecordStore
+from soft_labels.runner import Runner
+from soft_labels.runs import RunSpec
+from soft_labels.sweep import SweepSettings, finished, open_storage, search
+from tests.servers import STORAGES, served
+from tests.toys import SeededData, SeededEncoder
+
+
+class Task(NamedTuple):
+    """What each worker does."""
+
+    address: str
+    folder: Path
+    items: int
+    width: int
+    sweep: SweepSettings
+
+    def data(self) -> SeededData:
+        """The data, whose embeddings lie beside the storage."""
+        return SeededData(self.items, encoder=SeededEncoder(self.width), store=self.folder / "store")
+
+
+@dataclass
+class Clock:
+    """Wall seconds inside calls of the main thread; a call within a call counts once, within another clock's never."""
+
+    not_within: "Clock | None" = None
+    seconds: float = 0.0
+    depth: int = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        start = time.perf_counter()
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+            self.seconds += 0 if self.depth else time.perf_counter() - start
+
+    def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The call, timed."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            beside = threading.current_thread() is not threading.main_thread()
+            if beside or (self.not_within and self.not_within.depth):
+                return call(*args, **kwargs)
+            with self.running():
+                return call(*args, **kwargs)
+
+        return run
+
+
+class TimedLock(AbstractContextManager[None]):
+    """A lock that is timed while it is waited for."""
+
+    def __init__(self, lock: AbstractContextManager[Any], clock: Clock) -> None:
+        self.lock, self.clock = lock, clock
+
+    def __enter__(self) -> None:
+        self.clock.timed(self.lock.__enter__)()
+
+    def __exit__(self, *reason: Any) -> None:
+        self.lock.__exit__(*reason)
+
+
+def work(task: Task) -> tuple[float, float]:
+    """Search until the study is complete; seconds of storage and of training."""
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    training, storage, datamodule = Clock(), open_storage(task.address), task.data()
+    waiting = Clock(not_within=training)
+    for name in BaseStorage.__abstractmethods__:
+        setattr(storage.backend, name, waiting.timed(getattr(storage.backend, name)))
+    setattr(Future, "result", waiting.timed(Future.result))  # noqa: B010 # of what is told while a batch trains
+    runner = Runner(RecordStore(task.folder / "records"), PopulationEngine(accelerator="cpu", workers=1))
+    setattr(runner, "run", training.timed(runner.run))  # noqa: B010 # mypy keeps methods as they are
+    timed = replace(storage, lock=TimedLock(storage.lock, waiting))
+    study = search(runner, lambda _: datamodule, {"grid": RunSpec()}, task.sweep, timed)["grid"]
+    assert len(finished(study)) == task.sweep.trials
+    return waiting.seconds, training.seconds
+
+
+def grid(trials: int) -> SweepSettings:
+    """A grid of three keys; a multiple of 20 points."""
+    space = {
+        "model.lr": CategoricalDistribution([1e-3 / (step + 1) for step in range(trials // 20)]),
+        "model.dropout": CategoricalDistribution([0.0, 0.2, 0.4, 0.6]),
+        "model.weight_decay": CategoricalDistribution([0.0, 1e-5, 1e-4, 1e-3, 1e-2]),
+    }
+    points = trials // 20 * 20
+    return SweepSettings(space, None, NopPruner(), points, grace=3600)  # nobody dies here, so that nobody beats
+
+
+def main() -> None:
+    """Run the workers on each storage and print shares."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--storages", nargs="+", choices=STORAGES, default=STORAGES)
+    parser.add_argument("--items", type=int, default=1103, help="items, of which 70%% train")
+    parser.add_argument("--width", type=int, default=384, help="numbers an embedding")
+    options = parser.parse_args()
+    for name in options.storages:
+        with tempfile.TemporaryDirectory() as folder, served(name, Path(folder)) as address:
+            task = Task(address, Path(folder), options.items, options.width, grid(options.trials))
+            task.data().prepare_data()
+            start = time.perf_counter()
+            with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
+                times = pool.map(work, [task] * options.workers, chunksize=1)
+            shares = [waiting / (waiting + training) for waiting, training in times]
+            total = sum(waiting for waiting, _ in times)
+            print(
+                f"{name:>11}: {task.sweep.trials} trials, {options.workers} workers, "
+                f"{time.perf_counter() - start:6.1f} s in all; waiting for storage {min(shares):.1%} to "
+                f"{max(shares):.1%} of a worker's time, {1e3 * total / task.sweep.trials:.1f} ms a trial",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
