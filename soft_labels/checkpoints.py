@@ -5,9 +5,10 @@ from pathlib import Path
 from lightning import Trainer
 
 from soft_labels.datamodules import AnnotationDataModule
-from soft_labels.files import written_whole
+from soft_labels.files import write_text, written_whole
 from soft_labels.lightning_engine import module_of, quiet
-from soft_labels.runs import RunResult
+from soft_labels.records import RunRecord
+from soft_labels.runs import Engine, RunResult
 
 
 def save_checkpoint(datamodule: AnnotationDataModule, result: RunResult, path: Path) -> None:
@@ -28,3 +29,21 @@ def save_checkpoint(datamodule: AnnotationDataModule, result: RunResult, path: P
         trainer.validate(module, datamodule=datamodule, verbose=False)  # a Trainer saves what it has run
     with written_whole(path) as partial:
         trainer.save_checkpoint(partial, weights_only=True)
+
+
+def save_best(path: Path, text: str, datamodule: AnnotationDataModule, record: RunRecord, engine: Engine) -> None:
+    """Write a chosen run's configuration and, beside it, its head; what is there already is left as it is.
+
+    Args:
+        path: The configuration, as ``best-soft.yaml``; the checkpoint has the same name.
+        text: The configuration, which names the run.
+        datamodule: What it was trained on.
+        record: The run; it is trained once more, since records hold no weights.
+        engine: What trains.
+    """
+    checkpoint = path.with_suffix(".ckpt")
+    if checkpoint.is_file() and path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    (result,) = engine.train(datamodule, [record.run_spec], keep_heads=True)
+    save_checkpoint(datamodule, result, checkpoint)
+    write_text(path, text)

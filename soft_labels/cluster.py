@@ -15,8 +15,11 @@ from soft_labels.files import write_text
 
 Setting = str | int | list[str] | None
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# A value, not a $VARIABLE, after NAME_PASSWORD= and its like, or between the colon and the @ of an address.
-_SECRET = re.compile(r"""[A-Z_]*(?:PASSWORD|SECRET|TOKEN|KEY)=["']?[^\s"'$]|://[^\s/@:]*:[^\s/@$][^\s/@]*@""")
+# A value, not a $VARIABLE, after NAME_PASSWORD=, ?password= and their like, in a header, or before the @ of an address.
+_SECRET = re.compile(
+    r"""[A-Z_]*(?:PASSWORD|SECRET|TOKEN|KEY)=["']?[^\s"'$]|[?&](?i:password|secret|token|key)=[^\s"'$]"""
+    r"""|(?i:bearer)\s+[^\s"'$]|://[^\s/@:]*:[^\s/@$][^\s/@]*@"""
+)
 # What a worker does before its command.
 _BEGINNING = r"""
 # SC1091: the environment is on the cluster alone.
@@ -116,6 +119,8 @@ class SlurmJobs:
     folder: Path = Path("lightning_logs/slurm")
 
     def __post_init__(self) -> None:
+        if not self.jobs:
+            raise ConfigError("wanted at least one job, got none; name them under jobs, as configs/cluster/slurm.yaml")
         names = [job.name for job in self.jobs]
         if len(set(names)) < len(names):
             raise ConfigError(f"wanted a name of its own for each job, got {', '.join(names)}")

@@ -41,6 +41,7 @@ class Runner:
         *,
         judged: bool = False,
         pruning: "Pruning | None" = None,
+        owner: str | None = None,
     ) -> list[RunRecord]:
         """The records of specs, in their order; equal specs share one.
 
@@ -49,8 +50,10 @@ class Runner:
             specs: What to train.
             judged: Whether to judge the best epoch's head on test and keep its items.
             pruning: What may end runs early; such runs have ids of their own. Positions are those of ``specs``.
+            owner: Who trains, where something else has divided the work already: the parts are then this owner's alone,
+                and it waits for nobody.
         """
-        return self._run([Job(datamodule, specs)], _Kind(judged, pruning))[0]
+        return self._run([Job(datamodule, specs)], _Kind(judged, pruning), owner)[0]
 
     def run_all(self, jobs: Sequence["Job"], *, judged: bool = False) -> list[list[RunRecord]]:
         """The records of several jobs, as :meth:`run` gives them; processes that share the work share all of it.
@@ -61,7 +64,7 @@ class Runner:
         """
         return self._run(jobs, _Kind(judged, None))
 
-    def _run(self, jobs: Sequence["Job"], kind: "_Kind") -> list[list[RunRecord]]:
+    def _run(self, jobs: Sequence["Job"], kind: "_Kind", owner: str | None = None) -> list[list[RunRecord]]:
         """Train what is missing, part by part.
 
         What is missing is divided in the same way however often a run was interrupted, since a part is there as a
@@ -70,14 +73,16 @@ class Runner:
         environment()  # as it was before the work
         known = self.store.read()
         ids = [kind.ids(job) for job in jobs]
-        parts = [part for job, own in zip(jobs, ids, strict=True) for part in self._missing(job, own, known)]
+        parts = [part for job, own in zip(jobs, ids, strict=True) for part in self._missing(job, own, known, owner)]
         for wait in (False, True):  # first what nobody else is training, then what others leave or have left
             for part in parts:
                 self._claim(part, wait, kind)
         records = self.store.read() if parts else known
         return [[records[key] for key in own] for own in ids]
 
-    def _missing(self, job: "Job", ids: Sequence[str], known: Mapping[str, RunRecord]) -> list["_Part"]:
+    def _missing(
+        self, job: "Job", ids: Sequence[str], known: Mapping[str, RunRecord], owner: str | None
+    ) -> list["_Part"]:
         """The parts of a job that are not all known."""
         distinct = sorted(dict(zip(reversed(ids), reversed(range(len(ids))), strict=True)).values())
         found = []
@@ -85,7 +90,8 @@ class Runner:
             positions = [distinct[place] for place in places if ids[distinct[place]] not in known]
             if positions:
                 digest = hashlib.sha256("".join(ids[position] for position in positions).encode()).hexdigest()[:12]
-                found.append(_Part(f"{job.datamodule.dataset}-{digest}", job, positions))
+                name = f"{job.datamodule.dataset}-{digest}{'' if owner is None else f'-{owner}'}"
+                found.append(_Part(name, job, positions))
         return found
 
     def _claim(self, part: "_Part", wait: bool, kind: "_Kind") -> None:

@@ -29,7 +29,7 @@ ARROWS = {
     "records": "errors files runs",
     "runner": "datamodules distributions heads metrics records runs",
     "engines": "errors lightning_engine population runs",
-    "checkpoints": "datamodules files lightning_engine runs",
+    "checkpoints": "datamodules files lightning_engine records runs",
     "curves": "callbacks files records",
     "experiment": "annotations checkpoints cli curves datamodules distributions engines errors experiment_index files "
     "objectives records report.command runner runs splits sweep",

@@ -151,6 +151,8 @@ def test_a_storage_is_read_when_the_worker_runs_and_written_nowhere(run_cli: Run
         "soft-labels sweep --storage postgresql://anna:sentinel-0123@database/studies",
         "export OPENAI_API_KEY=sentinel-0123",
         "PGPASSWORD='sentinel-0123' soft-labels sweep",
+        "soft-labels sweep --storage postgresql://anna@database/studies?password=sentinel-0123",
+        "curl -H 'Authorization: Bearer sentinel-0123' http://database",
     ],
 )
 def test_a_password_or_key_in_a_script_is_refused(run_cli: RunCli, slurm: FakeSlurm, line: str) -> None:
@@ -177,6 +179,7 @@ def test_a_secret_that_the_worker_looks_up_is_none(run_cli: RunCli, slurm: FakeS
 @pytest.mark.parametrize(
     ("jobs", "message"),
     [
+        ([], "wanted at least one job"),
         ([{"name": "a", "after": "z"}, {"name": "b"}], "job a is after z, which is none of a, b"),
         ([{"name": "a", "after": "b"}, {"name": "b", "after": "a"}], "jobs wait for each other, change one's after"),
         ([{"name": "a"}, {"name": "a"}], "wanted a name of its own for each job, got a, a"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from soft_labels.annotations.stats import summarise
-from soft_labels.checkpoints import save_checkpoint
+from soft_labels.checkpoints import save_best
 from soft_labels.curves import log_curves, log_trials
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.distributions import label_distribution, normalized_entropy
@@ -16,7 +16,6 @@ from soft_labels.engines import EngineName, make_engine
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.examples import choose_examples
 from soft_labels.experiment_index import Arm, DatasetPart, Examples, ExperimentIndex
-from soft_labels.files import write_text
 from soft_labels.objectives import TARGETS, Target
 from soft_labels.records import ItemScores, RecordStore, RunRecord, best_record
 from soft_labels.runner import Job, Runner
@@ -177,13 +176,8 @@ class DatasetRuns:
     def _write_best(self, target: Target, record: RunRecord) -> None:
         """Write a target's chosen configuration for ``fit``, and its head as a checkpoint."""
         path = self.folder / f"best-{self.datamodule.dataset}-{target}.yaml"
-        checkpoint = path.with_suffix(".ckpt")
         text = f"# run {record.id}\n{self.searches.chooser.fit_config(record.run_spec, ())}"
-        if checkpoint.is_file() and path.is_file() and path.read_text(encoding="utf-8") == text:
-            return
-        (result,) = self.runner.engine.train(self.datamodule, [record.run_spec], keep_heads=True)
-        save_checkpoint(self.datamodule, result, checkpoint)
-        write_text(path, text)
+        save_best(path, text, self.datamodule, record, self.runner.engine)
 
     def _repeat(self, best: dict[Target, RunRecord]) -> dict[Target, list[str]]:
         """Train each target's chosen configuration with every seed on the fixed split, and judge it."""

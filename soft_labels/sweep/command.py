@@ -11,7 +11,7 @@ from filelock import FileLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from soft_labels.checkpoints import save_checkpoint
+from soft_labels.checkpoints import save_best
 from soft_labels.cli import show_progress
 from soft_labels.curves import log_trials
 from soft_labels.engines import make_engine
@@ -90,20 +90,16 @@ def _outcome(options: SweepOptions, target: Target, study: Study, runner: Runner
     if missing:
         raise SweepError(f"{folder} lacks the records of {missing} trials; give every worker of a study the same --out")
     own = [records[trial.user_attrs[RUN]] for trial in trials]
-    best = best_record(record for record in own if record.ending != "pruned")
+    whole = [record for record in own if record.ending != "pruned"]
+    if not whole:
+        raise SweepError(f"all {len(own)} trials were pruned, so there is none to choose; loosen --sweep.pruner")
+    best = best_record(whole)
     outcome = SearchOutcome(target, trials, records, best, folder / f"best-{target}.yaml")
     write_text(folder / f"trials-{target}.csv", _trials_text(outcome, list(options.sweep.space)))
-    write_text(outcome.best_file, _best_text(options, study, outcome))
     log_trials(folder, {record.id: record for record in own}.values())
-    _save_best(options, outcome, runner)
-    return outcome
-
-
-def _save_best(options: SweepOptions, outcome: SearchOutcome, runner: Runner) -> None:
-    """Train the chosen run once more and write its head as a checkpoint beside its configuration."""
     datamodule = options.datamodule(data_choice(outcome.best_trial.params))
-    (result,) = runner.engine.train(datamodule, [outcome.best.run_spec], keep_heads=True)
-    save_checkpoint(datamodule, result, outcome.best_file.with_suffix(".ckpt"))
+    save_best(outcome.best_file, _best_text(options, study, outcome), datamodule, best, runner.engine)
+    return outcome
 
 
 def _trials_text(outcome: SearchOutcome, keys: list[str]) -> str:

@@ -44,7 +44,7 @@ class SweepCLI(SoftLabelCLI):
         super().add_arguments_to_parser(parser)
         parser.add_class_arguments(SweepForm, "sweep", sub_configs=True)
         parser.add_argument("--targets", type=str, default="soft,hard", help="what to search for, with equal budgets")
-        where = "journal:PATH, a database URL, or grpc://HOST:PORT, for many workers; or memory"
+        where = "journal:PATH, a database URL, or grpc://HOST:PORT, for many workers; in memory if not given"
         parser.add_argument("--storage", type=SecretStr | None, help=where)
         parser.add_argument("--study", type=str, help="name of the study; the sweep file's name by default")
         parser.add_argument("--engine", type=EngineName, default="population", help="what trains")

@@ -1,18 +1,11 @@
 """``soft-labels storage``: stand between many workers and one database, which then has few connections to keep."""
 
-import logging
 import warnings
 
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import SecretStr
-from optuna.exceptions import ExperimentalWarning
-from optuna.storages import JournalStorage, run_grpc_proxy_server
 
-from soft_labels.cli import show_progress
 from soft_labels.errors import SweepError
-from soft_labels.sweep.storage import open_storage
-
-logger = logging.getLogger(__name__)
 
 
 def run_storage(arguments: list[str]) -> None:
@@ -27,7 +20,6 @@ def run_storage(arguments: list[str]) -> None:
     parser.add_argument("--host", type=str, default="localhost", help="the name or address to listen on")
     parser.add_argument("--port", type=int, default=13000, help="the port to listen on")
     options = parser.parse_args(arguments[1:])
-    show_progress()
     serve(options.storage.get_secret_value(), options.host, options.port)
 
 
@@ -42,10 +34,18 @@ def serve(address: str, host: str, port: int) -> None:
     Raises:
         SweepError: The storage cannot be opened or served, or the port is not free.
     """
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.storages import JournalStorage, run_grpc_proxy_server
+
+    from soft_labels.sweep.storage import is_sqlite, open_storage
+
     backend = open_storage(address).backend
-    if isinstance(backend, JournalStorage):
-        raise SweepError("Optuna's gRPC server keeps no journal (optuna/optuna#6084); wanted a database URL")
-    logger.info("workers may be started with --storage grpc://%s:%d", host, port)
+    if isinstance(backend, JournalStorage) or is_sqlite(address):
+        raise SweepError(
+            "wanted the URL of a database server: Optuna's gRPC server keeps no journal (optuna/optuna#6084), and "
+            "SQLite must not be changed by several workers at once"
+        )
+    print(f"workers may be started with --storage grpc://{host}:{port}", flush=True)  # noqa: T201
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:

@@ -1,5 +1,6 @@
 """How a space is searched: with which sampler and pruner, how many trials, how many at once."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,7 +68,7 @@ class SweepSettings:
     grace: float = 120.0
 
     def __post_init__(self) -> None:
-        if self.grace <= 0:
+        if not 0 < self.grace < math.inf:
             raise SweepError(f"wanted a grace above 0 seconds, got {self.grace:g}")
         if min(self.trials, 1 if self.batch is None else self.batch) < 1:
             raise SweepError(f"wanted trials and batch of at least 1, got {self.trials} and {self.batch}")

@@ -1,6 +1,8 @@
 """Where a study lives: in memory, in a file, or on a server that many machines share."""
 
+import logging
 import os
+import sqlite3
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from grpc import RpcError  # type: ignore[import-untyped]
+from grpc import RpcError, StatusCode  # type: ignore[import-untyped]
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import (
     BaseStorage,
@@ -20,13 +22,14 @@ from optuna.storages import (
     get_storage,
 )
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 from tenacity import wait_random_exponential as wait
 
 from soft_labels.errors import SweepError
 
-_SQLITE = "sqlite:///"
+logger = logging.getLogger(__name__)
 _JOURNAL = "journal:"
 _GRPC = "grpc://"
 _PATIENCE = 300.0  # seconds that a server may be away
@@ -84,11 +87,16 @@ def _shared(address: str) -> Storage:
         return Storage(JournalStorage(backend), lock, shared=True)
     if address.startswith(_GRPC):
         return Storage(_patient(_proxy(address.removeprefix(_GRPC)), address), nullcontext(), shared=True)
-    if address.startswith(_SQLITE):
-        lock = _lock_beside(Path(address.removeprefix(_SQLITE)), "claims")
+    if is_sqlite(address):
+        lock = _lock_beside(Path(make_url(address).database or "memory"), "claims")
         with lock:  # two workers that make the same tables fail
             return Storage(_patient(get_storage(RDBStorage(address)), address), lock, shared=True)
     return Storage(_patient(get_storage(_database(address)), address), nullcontext(), shared=True)
+
+
+def is_sqlite(address: str) -> bool:
+    """Whether a database URL is one of SQLite, which only locked workers of one machine may share."""
+    return make_url(address).get_backend_name() == "sqlite"
 
 
 def _lock_beside(path: Path, use: str) -> FileLock:
@@ -153,14 +161,16 @@ def _patient(storage: BaseStorage, address: str) -> BaseStorage:
 
     def lost(state: RetryCallState) -> None:
         raise StorageLostError(
-            f"the storage {_without_password(address)} has not answered for {_PATIENCE:g} seconds; start this worker "
-            "again when it does: what is finished is kept, and the rest is given to others"
+            f"the storage {_without_password(address)} has not answered for {_PATIENCE:g} seconds "
+            f"({type(state.outcome.exception() if state.outcome else None).__name__}); start this worker again when it "
+            "does: what is finished is kept, and the rest is given to others"
         ) from (state.outcome.exception() if state.outcome else None)
 
     retrying = Retrying(
         retry=retry_if_exception(_may_pass),
         stop=stop_after_delay(_PATIENCE),
         wait=wait(0.1, 2),
+        before_sleep=_say,
         retry_error_callback=lost,
     )
     for name in BaseStorage.__abstractmethods__:
@@ -172,10 +182,22 @@ def _patient(storage: BaseStorage, address: str) -> BaseStorage:
 def _may_pass(error: BaseException) -> bool:
     """Whether a server that comes back may answer the same call."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    return isinstance(cause, OperationalError | InterfaceError | RpcError)
+    if isinstance(cause, RpcError):
+        return cause.code() in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
+    if isinstance(cause, OperationalError) and isinstance(cause.orig, sqlite3.Error):
+        return "locked" in str(cause.orig)
+    return isinstance(cause, OperationalError | InterfaceError)
+
+
+def _say(state: RetryCallState) -> None:
+    """Log once that a storage is waited for."""
+    if state.attempt_number == 1:
+        error = state.outcome.exception() if state.outcome else None
+        logger.warning("the storage does not answer (%s); trying again for %g seconds", type(error).__name__, _PATIENCE)
 
 
 def _without_password(address: str) -> str:
     """The address without what stands before the server's name or after the database's."""
     scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"
+    place = (rest if mark else scheme).rpartition("@")[2].partition("?")[0]
+    return f"{scheme}{mark}{place}" if mark else place

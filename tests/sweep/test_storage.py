@@ -28,6 +28,7 @@ def test_no_address_is_memory_that_nobody_shares() -> None:
         ("{}/a/studies.journal", JournalStorage),
         ("{}/a/studies.log", JournalStorage),
         ("sqlite:///{}/a/studies.db", type(get_storage("sqlite://"))),
+        ("sqlite+pysqlite:///{}/a/studies.db?timeout=5", type(get_storage("sqlite://"))),
     ],
 )
 def test_a_file_keeps_studies_and_is_locked_while_trials_are_claimed(tmp_path: Path, address: str, kind: type) -> None:
@@ -35,13 +36,21 @@ def test_a_file_keeps_studies_and_is_locked_while_trials_are_claimed(tmp_path: P
     assert isinstance(storage.backend, kind)
     assert storage.shared
     with storage.lock:
+        assert len(list((tmp_path / "a").glob("studies*.claims.lock"))) == 1
+        assert not list((tmp_path / "a").glob("*timeout*.lock"))
         optuna.create_study(storage=storage.backend, study_name="kept")
     assert optuna.get_all_study_names(open_storage(address.format(tmp_path)).backend) == ["kept"]
 
 
 @pytest.mark.parametrize(
     "address",
-    ["nowhere", "nosuch://me:hunter2@host/studies", "grpc://nowhere", "postgresql://me:hunter2@127.0.0.1:1/studies"],
+    [
+        "nowhere",
+        "nosuch://me:hunter2@host/studies",
+        "grpc://nowhere",
+        "postgresql://me:hunter2@127.0.0.1:1/studies",
+        "postgresql:/me:hunter2@host/db",
+    ],
 )
 def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(address: str) -> None:
     with pytest.raises(SweepError, match="cannot open the storage") as refused:
