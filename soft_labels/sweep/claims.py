@@ -23,6 +23,7 @@ from soft_labels.sweep.storage import Storage
 RUN = "run"  # a trial's user attribute: the id of its run's record
 WORKER = "worker"  # a trial's user attribute: who trains it
 _BROKEN = "no finite loss"  # a trial's user attribute: its run was trained, and failed
+_CHANCE = random.SystemRandom()  # the global generator may have the same seed in every worker
 _COUNTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -50,7 +51,8 @@ class JoinedStudy:
     def claim(self) -> list["Claim"]:
         """Create the next trials, at most a batch, and keep those that nobody else has."""
         with self.storage.lock:
-            planned = self._planned(self._trials())
+            before = self._trials()
+            planned = self._planned(before)
             batch = min(self.sweep.batch_size(self.storage.shared), self.sweep.trials - len(planned))
             if batch == 0:
                 return []
@@ -58,7 +60,7 @@ class JoinedStudy:
                 self._start_points(planned, batch)
             else:
                 self._ask(batch)
-            return self._kept(self._trials())
+            return self._kept(len(before))
 
     def _trials(self) -> list[FrozenTrial]:
         """The trials as the storage has them now."""
@@ -76,7 +78,7 @@ class JoinedStudy:
         """Start points of the grid that no trial stands for; any of them, so that workers seldom choose the same."""
         taken = {_point(trial.params) for trial in planned}
         free = [point for point in grid_points(self.sweep.space) if _point(point) not in taken]
-        for point in random.sample(free, batch) if self.storage.shared else free[:batch]:
+        for point in _CHANCE.sample(free, batch) if self.storage.shared else free[:batch]:
             self.study.add_trial(
                 create_trial(
                     state=TrialState.RUNNING,
@@ -92,10 +94,11 @@ class JoinedStudy:
             for _ in range(batch):
                 self.study.ask(dict(self.sweep.space)).set_user_attr(WORKER, self.worker)
 
-    def _kept(self, trials: list[FrozenTrial]) -> list["Claim"]:
-        """This worker's running trials that count; the others are given up."""
+    def _kept(self, since: int) -> list["Claim"]:
+        """This worker's trials from a number on that count; the others, also those sent twice, are given up."""
+        trials = self._trials()
         planned = {trial.number for trial in self._planned(trials)}
-        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        running = [trial for trial in trials[since:] if trial.state == TrialState.RUNNING]
         own = [Claim(self, trial) for trial in running if trial.user_attrs.get(WORKER) == self.worker]
         for claim in own:
             if claim.trial.number not in planned:

@@ -102,8 +102,7 @@ class SweepSettings:
     @property
     def pruner_name(self) -> str:
         """The pruner's class and settings."""
-        settings = {name.lstrip("_"): value for name, value in sorted(vars(self.pruner).items())}
-        return f"{type(self.pruner).__name__} {settings}"
+        return _described(self.pruner)
 
     def batch_size(self, shared: bool) -> int:
         """How many trials are asked for at once."""
@@ -119,6 +118,14 @@ class SweepSettings:
             chosen.init_args.seed = self.seed
         sampler: BaseSampler = _made(BaseSampler, chosen)
         return sampler
+
+
+def _described(value: object) -> str:
+    """A pruner with its settings, which may be pruners too; equal in every process."""
+    if not isinstance(value, BasePruner):
+        return repr(value)
+    settings = ", ".join(f"{name.lstrip('_')}={_described(own)}" for name, own in sorted(vars(value).items()))
+    return f"{type(value).__name__}({settings})"
 
 
 def sweep_settings(form: Namespace, space: Mapping[str, BaseDistribution]) -> SweepSettings:

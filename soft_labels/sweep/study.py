@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import distribution_to_json
@@ -20,7 +21,7 @@ from optuna.study import Study
 from soft_labels.datamodules import AnnotationDataModule
 from soft_labels.errors import SweepError
 from soft_labels.records import RunRecord, rounded
-from soft_labels.runner import Pruning, Runner
+from soft_labels.runner import Pruning, Runner, data_record
 from soft_labels.runs import RunSpec
 from soft_labels.sweep.claims import Claim, JoinedStudy, finished
 from soft_labels.sweep.settings import SweepSettings
@@ -29,6 +30,8 @@ from soft_labels.sweep.storage import Storage, StorageLostError
 from soft_labels.sweep.workers import Heartbeat, Watch
 
 _SEARCH = "search"  # a study's user attribute: what is searched
+# By key of the data, the part of a run's data that it changes, besides the content.
+_PARTS = {"encoder": "encoder", "pair_features": "pair_features", "pair_separator": "pair_features"}
 _SECONDS_TO_BEGIN = 10
 _LONGEST_PAUSE = 2.0  # seconds between two looks of a worker that has nothing to train
 
@@ -91,7 +94,7 @@ def search(
     worker = secrets.token_hex(4)
     arms = []
     for name, base in bases.items():
-        study = _open_study(sweep, storage, name, _purpose(datamodule_of, base, sweep))
+        study = _open_study(sweep, storage, name, _purpose(datamodule_of(()), base, sweep))
         arms.append(Arm(JoinedStudy(study, sweep, storage, worker), base))
     pause = min(sweep.grace / 10, _LONGEST_PAUSE)
     watches = [Watch(arm.joined, math.ceil(sweep.grace / pause)) for arm in arms]
@@ -134,20 +137,33 @@ def _choice_text(asked: Asked) -> str:
     return repr(_choice(asked))
 
 
-def _purpose(
-    datamodule_of: Callable[[DataChoice], AnnotationDataModule], base: RunSpec, sweep: SweepSettings
-) -> dict[str, str]:
+def _purpose(datamodule: AnnotationDataModule, base: RunSpec, sweep: SweepSettings) -> dict[str, str]:
     """What a worker must agree on with those that search already."""
-    identity = datamodule_of(()).identity()
     fixed = {key: value for key, value in base.settings().items() if key not in spec_fields(dict.fromkeys(sweep.space))}
     space = {key: json.loads(distribution_to_json(value)) for key, value in sweep.space.items()}
-    data = {key: identity[key] for key in ("dataset", "split")}
     return {
-        "data": json.dumps(data, sort_keys=True),
+        "data": json.dumps(_fixed_data(datamodule, sweep), sort_keys=True),
         "fixed settings": json.dumps(fixed, sort_keys=True),
         "space": json.dumps(space, sort_keys=True),
-        "sampler": sweep.sampler_name,
+        "sampler": _sampler_text(sweep),
+        "pruner": sweep.pruner_name,
     }
+
+
+def _fixed_data(datamodule: AnnotationDataModule, sweep: SweepSettings) -> dict[str, Any]:
+    """What all trials are trained on; where data's keys are searched, the base's data are not encoded for this."""
+    searched = {_PARTS[key.split(".")[2]] for key, _ in data_choice(dict.fromkeys(sweep.space))}
+    record = datamodule.identity() if searched else data_record(datamodule)
+    return {name: value for name, value in record.items() if name not in searched}
+
+
+def _sampler_text(sweep: SweepSettings) -> str:
+    """The sampler's class and its arguments but for the seed, which each worker may have for itself."""
+    if sweep.sampler is None:
+        return sweep.sampler_name
+    chosen = sweep.sampler.clone()
+    chosen.pop("init_args.seed", None)
+    return json.dumps(chosen.as_dict(), sort_keys=True, default=attrgetter("__qualname__"))
 
 
 def _open_study(sweep: SweepSettings, storage: Storage, name: str, purpose: dict[str, str]) -> Study:
@@ -176,7 +192,7 @@ def _check_purpose(study: Study, purpose: dict[str, str]) -> None:
             raise SweepError(f"study {study.study_name} is not one of soft-labels; choose another name with --study")
         study.set_user_attr(_SEARCH, purpose)
     for part, wanted in purpose.items():
-        there = study.user_attrs[_SEARCH][part]
+        there = study.user_attrs[_SEARCH].get(part)
         if there != wanted:
             raise SweepError(
                 f"study {study.study_name} has another {part}: {there}, not {wanted}; choose another name with --study"
@@ -215,7 +231,9 @@ def _train(batch: list[Asked], runner: Runner, datamodule: AnnotationDataModule,
     specs = [replace(arm.base, **spec_fields(claim.trial.params)) for arm, claim in batch]
     reports = _Reports([claim for _, claim in batch])
     pruning = Pruning(sweep.pruner_name, reports.after_epoch) if sweep.prunes else None
-    records = runner.run(datamodule, specs, pruning=pruning)
+    joined = batch[0].arm.joined
+    owner = joined.worker if joined.storage.shared else None  # a frozen worker that had these trials delays nobody
+    records = runner.run(datamodule, specs, pruning=pruning, owner=owner)
     if sweep.prunes:
         reports.complete(records)
     return [Done(claim, record) for (_, claim), record in zip(batch, records, strict=True)]

@@ -1,5 +1,6 @@
 """Claims of two workers on one study, with every order of steps that a server without a lock allows."""
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,10 @@ def record(loss: float | None = 0.5, ending: str = "max_epochs") -> RunRecord:
     return RunRecord(**{**fields, "id": "abc", "curve": curve, "best_epoch": 1, "ending": ending})
 
 
+def numbers(claims: list[Claim]) -> list[int]:
+    return [claim.trial.number for claim in claims]
+
+
 def states(joined: JoinedStudy) -> list[str]:
     return [trial.state.name.lower() for trial in joined.study.trials]
 
@@ -37,8 +42,8 @@ def test_of_two_workers_that_start_the_same_points_at_once_the_first_trains_them
     one, two = joins(make_options(batch=3).sweep)
     two._start_points([], 3)
     one._start_points([], 3)
-    assert one._kept(one._trials()) == []
-    assert [claim.trial.number for claim in two._kept(two._trials())] == [0, 1, 2]
+    assert one._kept(0) == []
+    assert numbers(two._kept(0)) == [0, 1, 2]
     assert states(one) == ["running"] * 3 + ["fail"] * 3
     assert len(one.claim()) == 3
     assert two.claim() == []
@@ -48,8 +53,8 @@ def test_workers_that_ask_at_once_train_no_more_trials_than_planned(make_options
     one, two = joins(make_options(**TPE).sweep)
     one._ask(3)
     two._ask(3)
-    assert [claim.trial.number for claim in two._kept(two._trials())] == [3]
-    assert [claim.trial.number for claim in one._kept(one._trials())] == [0, 1, 2]
+    assert numbers(two._kept(0)) == [3]
+    assert numbers(one._kept(0)) == [0, 1, 2]
     assert states(one) == ["running"] * 4 + ["fail"] * 2
 
 
@@ -110,5 +115,27 @@ def test_a_call_that_was_sent_twice_starts_a_point_once(make_options: MakeOption
     backend = Twice()
     storage = Storage(backend, one.storage.lock, shared=False)
     joined = replace(one, storage=storage, study=optuna.create_study(storage=backend))
-    assert [claim.trial.number for claim in joined.claim()] == [0, 2]
-    assert states(joined) == ["running", "fail", "running", "fail"]
+    assert numbers(joined.claim()) == [0, 2]
+    assert numbers(joined.claim()) == [4, 6]
+    assert states(joined) == ["running", "fail"] * 4
+
+
+@pytest.mark.parametrize("settings", [{"batch": 2}, {**TPE, "batch": 2}], ids=["grid", "sampler"])
+def test_trials_that_are_still_being_told_are_not_claimed_again(
+    make_options: MakeOptions, settings: dict[str, Any]
+) -> None:
+    one, _ = joins(make_options(**settings).sweep)
+    assert numbers(one.claim()) == [0, 1]
+    assert numbers(one.claim()) == [2, 3]
+    assert states(one) == ["running"] * 4
+
+
+def test_workers_that_were_seeded_alike_start_different_points(make_options: MakeOptions) -> None:
+    sweep = make_options(space={"model.lr": {"categorical": [k / 1000 for k in range(1, 101)]}}, batch=20).sweep
+    started = []
+    for _ in range(2):
+        one, _ = joins(sweep)
+        random.seed(0)
+        claims = replace(one, storage=replace(one.storage, shared=True)).claim()
+        started.append([claim.trial.params["model.lr"] for claim in claims])
+    assert started[0] != started[1]

@@ -2,10 +2,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from optuna.pruners import NopPruner, SuccessiveHalvingPruner
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import MedianPruner, NopPruner, PatientPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 
 from soft_labels.errors import SweepError
+from soft_labels.sweep import SweepSettings
 
 MakeOptions = Callable[..., Any]
 TPE = {"class_path": "optuna.samplers.TPESampler", "init_args": {"n_startup_trials": 3}}
@@ -61,3 +63,11 @@ def test_parts_that_do_not_fit_are_refused_in_words(
 ) -> None:
     with pytest.raises(SweepError, match=message):
         _ = make_options(**settings).sweep
+
+
+def test_a_pruner_within_a_pruner_has_one_name_in_every_process() -> None:
+    with pytest.warns(ExperimentalWarning):
+        pruners = [PatientPruner(MedianPruner(n_warmup_steps=steps), patience=1) for steps in (2, 2, 3)]
+    names = {SweepSettings({}, None, pruner, 1).pruner_name for pruner in pruners}
+    assert len(names) == 2
+    assert not any("0x" in name for name in names)

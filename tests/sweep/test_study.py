@@ -1,5 +1,6 @@
 """The loop between Optuna and an engine; most searches here train by formula, since what is tested is the loop."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from soft_labels.runner import Runner
 from soft_labels.runs import Engine, RunResult, RunSpec
 from soft_labels.sweep import SweepSettings, open_storage, run_ids, search
 from soft_labels.sweep.space import DataChoice
+from soft_labels.sweep.study import _purpose
 from tests.sweep.conftest import ByFormula, MakeOptions
 from tests.toys import SeededData, SeededEncoder
 
@@ -211,6 +213,54 @@ def test_a_study_is_joined_only_for_the_same_search(
         searched(sweep, ByFormula(), replace(BASE, **change), address)
 
 
+def test_a_study_is_joined_only_for_the_same_features_and_annotations(
+    make_options: MakeOptions, datamodule: AnnotationDataModule, store: Path, tmp_path: Path
+) -> None:
+    sweep, runner = make_options().sweep, Runner(RecordStore(tmp_path / "records"), ByFormula())
+    changed = OtherTestItems(80, encoder=SeededEncoder(), store=store)
+    changed.test_uids = datamodule.split.test
+    encoded = SeededData(80, encoder=OtherEncoder(), store=store)
+
+    def join(data: AnnotationDataModule) -> Study:
+        storage = open_storage(f"journal:{tmp_path}/studies")
+        return search(runner, partial(chosen, data), {"toy": BASE}, sweep, storage)["toy"]
+
+    assert len(join(datamodule).trials) == len(join(datamodule).trials) == 6
+    for other in (changed, encoded):
+        with pytest.raises(SweepError, match=r"study toy has another data: .* --study"):
+            join(other)
+
+
+def test_data_that_are_searched_are_not_compared_nor_encoded(make_options: MakeOptions, tmp_path: Path) -> None:
+    sweep = make_options(space={"data.encoder.width": {"categorical": [8, 16]}}).sweep
+    base = SeededData(80, encoder=SeededEncoder(3), store=tmp_path / "unread")
+    data = json.loads(_purpose(base, BASE, sweep)["data"])
+    assert data.keys() == {"dataset", "class_names", "pair_features", "split"}
+    assert not (tmp_path / "unread").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"sampler": {"class_path": "optuna.samplers.TPESampler", "init_args": {"seed": 7}}}, None),
+        ({"sampler": {"class_path": "optuna.samplers.TPESampler", "init_args": {"n_ei_candidates": 7}}}, "sampler"),
+        ({"sampler": {"class_path": "optuna.samplers.RandomSampler"}}, "sampler"),
+        ({"pruner": {"class_path": "optuna.pruners.MedianPruner"}}, "pruner"),
+    ],
+)
+def test_a_study_is_joined_only_with_the_same_sampler_and_pruner(
+    searched: Search, make_options: MakeOptions, tmp_path: Path, change: dict[str, Any], part: str | None
+) -> None:
+    settings, address = {**TPE, "trials": 6}, f"journal:{tmp_path}/studies"
+    searched(make_options(space=RANGES, **settings).sweep, ByFormula(), address=address)
+    other = make_options(space=RANGES, **{**settings, **change}).sweep
+    if part is None:
+        assert len(searched(other, ByFormula(), address=address).trials) == 6
+        return
+    with pytest.raises(SweepError, match=f"study toy has another {part}: .* --study"):
+        searched(other, ByFormula(), address=address)
+
+
 def test_a_study_whose_creator_was_killed_at_once_is_searched_by_the_next_worker(
     searched: Search, make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -272,6 +322,10 @@ class OtherTestItems(SeededData):
         return replace(data, label_counts=counts)
 
     test_uids: tuple[str, ...] = ()
+
+
+class OtherEncoder(SeededEncoder):
+    """Another encoder by name, so that annotations and split stay."""
 
 
 def chosen(data: AnnotationDataModule, _: DataChoice) -> AnnotationDataModule:

@@ -1,6 +1,7 @@
 """Real workers, started by the real command, some of them killed; real servers, one restarted in the middle.
 
-``SOFT_LABELS_FULL=1`` makes it the whole thing: the 108 points of a grid, 4 workers, 3 of them killed and replaced.
+``SOFT_LABELS_FULL=1`` makes it the whole thing: the 108 points of a grid, 4 workers, 3 of them killed and replaced, on
+every storage. Otherwise it is 16 points, 2 workers and 1 death, on a journal and on PostgreSQL.
 """
 
 import os
@@ -9,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from filelock import FileLock
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -26,12 +27,14 @@ from soft_labels.sweep.claims import JoinedStudy
 from soft_labels.sweep.workers import Heartbeat, Watch
 from tests.conftest import REPOSITORY, RunCli
 from tests.postgres import PASSWORD, Postgres
-from tests.servers import proxied
+from tests.servers import STORAGES, proxied, served
 from tests.sweep.conftest import MakeOptions
+from tests.sweep.slow import HOLD
 
 FULL = "SOFT_LABELS_FULL" in os.environ
+GRACE = 6  # seconds; a busy machine may keep a worker silent for some
 WORKERS, KILLS = (4, 3) if FULL else (2, 1)
-RATES = [10 ** -(1 + k / 9) for k in range(27 if FULL else 6)]
+RATES = [10 ** -(1 + k / 9) for k in range(27 if FULL else 4)]
 SPACE = {
     "model.lr": {"categorical": RATES},
     "model.weight_decay": {"categorical": [0.0, 1e-2]},
@@ -67,41 +70,62 @@ def settings(out: Path) -> str:
 
 
 class Crew:
-    """Workers of one study, and the study as the test sees it."""
+    """Workers of one study that can be held, and stopped while they are; they are held from the beginning.
 
-    def __init__(self, command: list[str], logs: Path, stack: ExitStack) -> None:
-        self.command, self.logs, self.stack = command, logs, stack
-        self.alive: list[subprocess.Popen[str]] = []
-        self.started = 0
+    Args:
+        command: What starts a worker.
+        folder: Where logs go.
+    """
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self.folder = folder / "crew"
+        self.folder.mkdir()
+        (self.folder / HOLD).touch()
+        pruner = f"--sweep.pruner.folder={self.folder}"
+        self.command = [*command, "--sweep.pruner=tests.sweep.slow.SlowPruner", pruner]
+        self.alive: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        self.started += 1
-        log = self.stack.enter_context((self.logs / f"worker-{self.started}.log").open("w", encoding="utf-8"))
-        self.alive.append(
-            self.stack.enter_context(
-                subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY)
-            )
-        )
+        with (self.folder / "log").open("ab") as log:
+            self.alive.append(subprocess.Popen(self.command, stdout=log, stderr=log, cwd=REPOSITORY))
 
-    def kill_one(self) -> None:
-        victim = self.alive.pop(secrets.randbelow(len(self.alive)))
-        victim.send_signal(signal.SIGKILL)
-        assert victim.wait() == -signal.SIGKILL
+    def hold(self) -> None:
+        """Let workers wait; those that do say so anew."""
+        for path in self._said():
+            path.unlink()
+        (self.folder / HOLD).touch()
+        wait_for(lambda: {worker.pid for worker in self.alive} <= set(self._held()))
+
+    def release(self) -> None:
+        (self.folder / HOLD).unlink()
+
+    def name(self, worker: subprocess.Popen[bytes]) -> str:
+        """The name of a held worker."""
+        return self._held()[worker.pid]
 
     def codes(self) -> list[int]:
         return [worker.wait(timeout=300) for worker in self.alive]
 
+    def _said(self) -> list[Path]:
+        """Files of held workers."""
+        return [path for path in self.folder.iterdir() if path.name not in {HOLD, "log"}]
+
+    def _held(self) -> dict[int, str]:
+        """Names of held workers by process; a file without its end of line is still being written."""
+        texts = {path.name: path.read_text(encoding="utf-8") for path in self._said()}
+        return {int(text): name for name, text in texts.items() if text.endswith("\n")}
+
 
 @contextmanager
-def crew(command: list[str], logs: Path) -> Iterator[Crew]:
+def crew(command: list[str], folder: Path) -> Iterator[Crew]:
     """Workers that are gone when the block ends, however it does."""
-    with ExitStack() as stack:
-        workers = Crew(command, logs, stack)
-        try:
-            yield workers
-        finally:
-            for worker in workers.alive:
-                worker.kill()
+    workers = Crew(command, folder)
+    try:
+        yield workers
+    finally:
+        for worker in workers.alive:
+            worker.kill()
+            worker.wait()
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -123,56 +147,122 @@ def study_at(address: str, name: str) -> Iterator[Study]:
             backend._backend.engine.dispose()
 
 
-def busy(study: Study) -> int:
-    """How many workers train."""
-    return len({trial.user_attrs["worker"] for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING])})
+def running(study: Study, worker: str) -> set[int]:
+    """Numbers of the trials that a worker trains."""
+    trials = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    return {trial.number for trial in trials if trial.user_attrs["worker"] == worker}
+
+
+def numbers(trials: list[FrozenTrial], state: TrialState) -> set[int]:
+    return {trial.number for trial in trials if trial.state == state}
+
+
+def command(address: str, options: tuple[str, ...], folder: Path, batch: int) -> list[str]:
+    """What starts a worker."""
+    return [
+        sys.executable, "-m", "soft_labels", "sweep", *options, f"--storage={address}", f"--study={folder.name}",
+        f"--out={folder}/out", f"--sweep.grace={GRACE}", f"--sweep.batch={batch}",
+    ]  # fmt: skip
+
+
+def kill_one(workers: Crew, study: Study) -> set[int]:
+    """Kill a held worker and start another one; the numbers of the trials that it leaves."""
+    victim = secrets.choice(workers.alive)
+    victim.send_signal(signal.SIGSTOP)
+    left = running(study, workers.name(victim))
+    assert left, "the test wants workers that are killed while they train"
+    victim.send_signal(signal.SIGKILL)
+    assert victim.wait() == -signal.SIGKILL
+    workers.alive.remove(victim)
+    workers.start()
+    return left
 
 
 def search_with_deaths(
     address: str, options: tuple[str, ...], folder: Path, restart: Callable[[], None]
-) -> list[FrozenTrial]:
-    """Run the search with many workers, kill some while they train, and check what each left."""
-    command = [
-        sys.executable, "-m", "soft_labels", "sweep", *options, f"--storage={address}", f"--study={folder.name}",
-        f"--out={folder}/out", "--sweep.grace=4", "--sweep.batch=3", "--sweep.pruner=tests.sweep.slow.SlowPruner",
-    ]  # fmt: skip
-    with crew(command, folder) as workers:
+) -> tuple[list[FrozenTrial], set[int]]:
+    """The trials of a search by many workers, and the numbers of those that killed workers left."""
+    left: set[int] = set()
+    with crew(command(address, options, folder, batch=3), folder) as workers:
         for _ in range(WORKERS):
             workers.start()
         with study_at(address, f"seeded-{folder.name}-soft") as study:
             for _ in range(KILLS):
-                wait_for(lambda: busy(study) == len(workers.alive))
-                workers.kill_one()
-                workers.start()
+                workers.hold()
+                left |= kill_one(workers, study)
+                before = len(numbers(study.get_trials(deepcopy=False), TrialState.COMPLETE))
+                workers.release()
+                wait_for(lambda: len(numbers(study.get_trials(deepcopy=False), TrialState.COMPLETE)) > before)  # noqa: B023
             restart()
             assert workers.codes() == [0] * WORKERS
-            return study.trials
+            return study.trials, left
 
 
-@pytest.mark.parametrize("name", ["journal", "sqlite", "postgresql", "grpc"])
+def check_trials(trials: list[FrozenTrial], left: set[int], locked: bool) -> None:
+    """Each point is completed once, and what failed is what killed workers left.
+
+    Without a lock, two workers may start a point at once, and the later trial is given up.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    points = {tuple(trial.params.values()): trial.number for trial in complete}
+    assert len(points) == len(complete) == POINTS
+    failed = numbers(trials, TrialState.FAIL)
+    assert len(failed) + POINTS == len(trials)
+    assert left <= failed
+    assert failed == left or not locked
+    for number in left:
+        assert points[tuple(trials[number].params.values())] > number
+    for number in failed - left:
+        earlier = [trial.params for trial in trials[:number]]
+        assert trials[number].params in earlier
+
+
+@pytest.mark.parametrize("name", STORAGES if FULL else ["journal", "postgresql"])
 def test_each_point_is_completed_once_whoever_is_killed_and_whatever_is_restarted(
     name: str, options: tuple[str, ...], alone: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     def restart() -> None:
-        if name in {"postgresql", "grpc"}:
+        if not locked:
             server.stop()
             time.sleep(1)
             server.start()
 
+    locked = name in {"journal", "sqlite"}
     with ExitStack() as stack:
-        address = {"journal": f"journal:{tmp_path}/studies", "sqlite": f"sqlite:///{tmp_path}/studies.db"}.get(name, "")
-        if not address:
+        if locked:
+            address = stack.enter_context(served(name, tmp_path))
+        else:
             server: Postgres = request.getfixturevalue("postgres")
             address = server.url if name == "postgresql" else stack.enter_context(proxied(server.url))
-        trials = search_with_deaths(address, options, tmp_path, restart)
-    states = Counter(trial.state for trial in trials)
-    points = {tuple(trial.params.values()) for trial in trials if trial.state == TrialState.COMPLETE}
-    assert len(points) == states[TrialState.COMPLETE] == POINTS
-    assert states.keys() == {TrialState.COMPLETE, TrialState.FAIL}
-    assert states[TrialState.FAIL] >= KILLS, "the test wants workers that are killed while they train"
+        trials, left = search_with_deaths(address, options, tmp_path, restart)
+    check_trials(trials, left, locked)
     assert settings(tmp_path / "out") == alone
-    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".ckpt"]
-    assert not [path for path in left if PASSWORD.encode() in path.read_bytes()]
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".ckpt"]
+    assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
+
+
+def test_a_worker_that_froze_keeps_nobody_from_its_trials_and_ends_well_when_it_thaws(
+    options: tuple[str, ...], alone: str, tmp_path: Path
+) -> None:
+    address = f"journal:{tmp_path}/studies"
+    one_by_one = command(address, options, tmp_path, batch=1)  # so that both workers' parts hold the same runs
+    with crew(one_by_one, tmp_path) as workers, ExitStack() as stack:
+        workers.start()
+        workers.hold()
+        study = stack.enter_context(study_at(address, f"seeded-{tmp_path.name}-soft"))
+        (frozen,) = workers.alive
+        with FileLock(tmp_path / "studies.writes.lock"):  # so that it does not freeze while it has the lock
+            frozen.send_signal(signal.SIGSTOP)
+        left = running(study, workers.name(frozen))
+        workers.start()
+        workers.release()
+        assert workers.alive[1].wait(timeout=120) == 0
+        assert left
+        check_trials(study.trials, left, locked=True)
+        frozen.send_signal(signal.SIGCONT)
+        assert workers.codes() == [0, 0]
+        check_trials(study.trials, left, locked=True)
+    assert settings(tmp_path / "out") == alone
 
 
 def test_a_silent_worker_is_noticed_after_some_looks_and_a_beating_one_never(make_options: MakeOptions) -> None:
@@ -185,11 +275,11 @@ def test_a_silent_worker_is_noticed_after_some_looks_and_a_beating_one_never(mak
             before = joined.study.user_attrs
             wait_for(lambda: joined.study.user_attrs != before)  # noqa: B023
             watch.look()
-    assert busy(joined.study) == 1
+    assert len(running(joined.study, "one")) == 6
     watch = Watch(joined, looks=3)
     for _ in range(3):
         watch.look()
-    assert busy(joined.study) == 1
+    assert len(running(joined.study, "one")) == 6
     watch.look()
-    assert busy(joined.study) == 0
+    assert not running(joined.study, "one")
     assert len(joined.claim()) == 6
