@@ -116,11 +116,6 @@ class RunResult:
     ending: Ending
     state: dict[str, Tensor] | None
 
-    @property
-    def best(self) -> dict[str, float]:
-        """The curve's values at the best epoch."""
-        return {key: values[self.best_epoch] for key, values in self.curve.items()}
-
 
 class Engine(Protocol):
     """Trains specs on the data of one data module; every engine gives the same results to float tolerance."""

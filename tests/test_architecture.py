@@ -19,7 +19,7 @@ ARROWS = {
     "annotations": "distributions errors files",
     "splits": "errors files",
     "encoders": "annotations.base errors files",
-    "embeddings": "annotations.base encoders.base encoders.hosted errors files",
+    "embeddings": "annotations.base encoders.base encoders.hosted errors files progress",
     "metrics": "distributions",
     "objectives": "distributions",
     "figures": "distributions",

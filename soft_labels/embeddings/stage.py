@@ -16,6 +16,7 @@ from soft_labels.embeddings.ranks import ALONE, Ranks
 from soft_labels.embeddings.store import EmbeddingStore, Keys
 from soft_labels.encoders.base import Encoder, EncoderInput
 from soft_labels.encoders.hosted import HostedEncoder, Plan, Usage
+from soft_labels.progress import tracked
 
 logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 20.0
@@ -218,8 +219,6 @@ def _prepared(
     ranks: Ranks,
 ) -> Iterator[tuple[NDArray[np.int64], Any]]:
     """Each batch with its preprocessed inputs; the first process shows its progress where there is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
 
     def prepare(batch: NDArray[np.int64]) -> Any:
         inputs = [items[row] for row in batch]
@@ -227,10 +226,8 @@ def _prepared(
         return encoder.preprocess(inputs)
 
     prepared = _one_ahead(prepare, batches) if encoder.prepares_ahead else map(prepare, batches)
-    console = Console(stderr=True)
-    shown = ranks.first and console.is_terminal
-    bar = track(batches, "encoding", console=console, disable=not shown, transient=True)
-    yield from zip(bar, prepared, strict=True)
+    shown = tracked(batches, len(batches), "encoding") if ranks.first else batches
+    yield from zip(shown, prepared, strict=True)
 
 
 def _one_ahead(prepare: Callable[[NDArray[np.int64]], Any], batches: Sequence[NDArray[np.int64]]) -> Iterator[Any]:
