@@ -9,6 +9,8 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
@@ -19,6 +21,7 @@ from soft_labels.records import RunRecord, rounded
 from soft_labels.sweep.settings import SweepSettings
 from soft_labels.sweep.space import Choice, grid_points
 from soft_labels.sweep.storage import Storage
+from soft_labels.sweep.view import StudyView
 
 RUN = "run"  # a trial's user attribute: the id of its run's record
 WORKER = "worker"  # a trial's user attribute: who trains it
@@ -43,28 +46,35 @@ class JoinedStudy:
     storage: Storage
     worker: str
 
+    @cached_property
+    def view(self) -> StudyView:
+        """The study as sampler and pruner see it."""
+        return StudyView(self.study)
+
     def complete(self) -> bool:
         """Whether every planned trial has been trained."""
-        planned = self._planned(self._trials())
+        planned = self._planned(self.view.look())
         return len(planned) == self.sweep.trials and all(trial.state.is_finished() for trial in planned)
 
-    def claim(self) -> list["Claim"]:
-        """Create the next trials, at most a batch, and keep those that nobody else has."""
+    def claim(self, ahead: bool = False) -> list["Claim"]:
+        """Create the next trials, at most a batch, and keep those that nobody else has.
+
+        Args:
+            ahead: Claim nothing where it is better to claim later: a sampler learns meanwhile, or what is left is
+                not plenty for all workers.
+        """
         with self.storage.lock:
-            before = self._trials()
+            before = self.view.look()
             planned = self._planned(before)
-            batch = min(self.sweep.batch_size(self.storage.shared), self.sweep.trials - len(planned))
-            if batch == 0:
+            free = self.sweep.trials - len(planned)
+            batch = min(self.sweep.batch_size(self.storage.shared), free)
+            if batch == 0 or (ahead and (self.sweep.learns or free <= batch * _workers(planned))):
                 return []
             if self.sweep.sampler is None:
                 self._start_points(planned, batch)
             else:
                 self._ask(batch)
             return self._kept(len(before))
-
-    def _trials(self) -> list[FrozenTrial]:
-        """The trials as the storage has them now."""
-        return self.study.get_trials(deepcopy=False)
 
     def _planned(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that count: the first of each point of a grid, and no more than were asked for."""
@@ -79,31 +89,40 @@ class JoinedStudy:
         taken = {_point(trial.params) for trial in planned}
         free = [point for point in grid_points(self.sweep.space) if _point(point) not in taken]
         for point in _CHANCE.sample(free, batch) if self.storage.shared else free[:batch]:
-            self.study.add_trial(
-                create_trial(
-                    state=TrialState.RUNNING,
-                    params=point,
-                    distributions=dict(self.sweep.space),
-                    user_attrs={WORKER: self.worker},
-                )
-            )
+            self._start(point, {})
 
     def _ask(self, batch: int) -> None:
-        """Let the sampler choose."""
+        """Start what the sampler chooses."""
         with served_by(self.sweep):
-            for _ in range(batch):
-                self.study.ask(dict(self.sweep.space)).set_user_attr(WORKER, self.worker)
+            asked = self.view.ask(dict(self.sweep.space), batch)
+        for trial in asked:
+            self._start(trial.params, trial.system_attrs)
+
+    def _start(self, params: Mapping[str, Choice], system_attrs: dict[str, Any]) -> None:
+        """Create a trial whole, so that a database is called once."""
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(params),
+                distributions=dict(self.sweep.space),
+                user_attrs={WORKER: self.worker},
+                system_attrs=system_attrs,
+            )
+        )
 
     def _kept(self, since: int) -> list["Claim"]:
         """This worker's trials from a number on that count; the others, also those sent twice, are given up."""
-        trials = self._trials()
+        trials = self.view.look()
         planned = {trial.number for trial in self._planned(trials)}
         running = [trial for trial in trials[since:] if trial.state == TrialState.RUNNING]
         own = [Claim(self, trial) for trial in running if trial.user_attrs.get(WORKER) == self.worker]
         for claim in own:
             if claim.trial.number not in planned:
                 claim.give_up()
-        return [claim for claim in own if claim.trial.number in planned]
+        kept = [claim for claim in own if claim.trial.number in planned]
+        for claim in kept:
+            self.view.begin(claim.trial)
+        return kept
 
 
 @dataclass(frozen=True)
@@ -121,13 +140,11 @@ class Claim:
     def report(self, epoch: int, loss: float | None) -> None:
         """Report an epoch's validation loss, unless it is not finite."""
         if loss is not None:
-            with suppress(UpdateFinishedTrialError):
-                self.joined.storage.backend.set_trial_intermediate_value(self.trial._trial_id, epoch, loss)
+            self.joined.view.set_trial_intermediate_value(self.trial._trial_id, epoch, loss)
 
     def should_prune(self) -> bool:
         """Whether the pruner would end the trial now."""
-        study = self.joined.study
-        return study.pruner.prune(study, self.joined.storage.backend.get_trial(self.trial._trial_id))
+        return self.joined.view.should_prune(self.trial._trial_id)
 
     def finish(self, record: RunRecord) -> None:
         """Say what came; a run without a finite validation loss has failed."""
@@ -155,7 +172,12 @@ class Claim:
         values = None if value is None else [value]
         with served_by(self.joined.sweep):
             self.joined.study.sampler.after_trial(self.joined.study, self.trial, state, values)
-        self.joined.storage.backend.set_trial_state_values(self.trial._trial_id, state, values)
+        self.joined.view.end(self.trial._trial_id, state, values)
+
+
+def _workers(trials: list[FrozenTrial]) -> int:
+    """How many workers train."""
+    return len({trial.user_attrs.get(WORKER) for trial in trials if trial.state == TrialState.RUNNING})
 
 
 def finished(study: Study) -> list[FrozenTrial]:

@@ -15,6 +15,7 @@ from soft_labels.sweep.space import Space, grid_points
 
 _BATCH = 12
 _ENUMERATE = ("GridSampler", "BruteForceSampler")
+_LEARN_NOTHING = ("grid", "RandomSampler", "QMCSampler")
 _WANT_RANGES = ("CmaEsSampler", "QMCSampler")
 
 
@@ -93,6 +94,11 @@ class SweepSettings:
     def sampler_name(self) -> str:
         """The sampler's class, or ``grid``."""
         return "grid" if self.sampler is None else self.sampler.class_path.rpartition(".")[2]
+
+    @property
+    def learns(self) -> bool:
+        """Whether what comes of trials may decide which are asked for next."""
+        return self.sampler_name not in _LEARN_NOTHING
 
     @property
     def prunes(self) -> bool:

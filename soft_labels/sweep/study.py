@@ -68,8 +68,9 @@ def search(
 ) -> dict[str, Study]:
     """Search until every trial has been trained; any number of workers may do so on one storage.
 
-    A worker that finds nothing left to start waits for the others, and takes over from those that have been silent for
-    the sweep's ``grace``.
+    While a batch trains, a worker tells the storage of the last one and claims the next one, unless the sampler learns
+    from it. One that finds nothing left to start waits for the others, and takes over from those that have been silent
+    for the sweep's ``grace``.
 
     Studies that are searched together, as for both targets, are asked for a batch each, and the batches train together.
     What is minimised is the lowest validation loss of a run; nothing of the test split is looked at. A run whose record
@@ -99,23 +100,37 @@ def search(
     pause = min(sweep.grace / 10, _LONGEST_PAUSE)
     watches = [Watch(arm.joined, math.ceil(sweep.grace / pause)) for arm in arms]
     heartbeat = Heartbeat([arm.joined.study for arm in arms], worker, sweep.grace / 4)
-    with ThreadPoolExecutor(1) as teller:
-        told: Future[None] = teller.submit(_tell, arms, [])
+    batch: list[Asked] = []
+    done: list[Done] = []
+    with ThreadPoolExecutor(1, thread_name_prefix="storage-claims") as beside:
         while True:
-            batch = [Asked(arm, claim) for arm in arms for claim in arm.joined.claim()]
+            batch = batch or _claim(arms)
             if batch:
-                with heartbeat.beating(), _given_back(batch):
+                turn = beside.submit(_tell_and_claim, arms, done)
+                with heartbeat.beating(), _given_back(batch, turn):
                     done = _train_all(batch, runner, datamodule_of, sweep)
-                told.result()
-                told = teller.submit(_tell, arms, done)  # while the next batch trains
-            if not batch or sweep.prunes or sweep.sampler is not None:  # unless somebody wants to know before
-                told.result()
-            if not batch:
-                if all(arm.joined.complete() for arm in arms):
-                    return {arm.joined.study.study_name: arm.joined.study for arm in arms}
+                    batch = turn.result()
+                if not batch or not storage.shared:  # in memory no choice may depend on which thread is first
+                    _tell(arms, done)
+                    done = []
+            elif all(arm.joined.complete() for arm in arms):
+                return {arm.joined.study.study_name: arm.joined.study for arm in arms}
+            else:
                 time.sleep(pause)
                 for watch in watches:
                     watch.look()
+
+
+def _tell_and_claim(arms: list[Arm], done: list[Done]) -> list[Asked]:
+    """What is left to a thread while a batch trains: the storage learns what came of the last, and gives the next."""
+    if done:
+        _tell(arms, done)
+    return _claim(arms, ahead=True)
+
+
+def _claim(arms: list[Arm], ahead: bool = False) -> list[Asked]:
+    """The next batch, a share of it from each study."""
+    return [Asked(arm, claim) for arm in arms for claim in arm.joined.claim(ahead)]
 
 
 def _tell(arms: list[Arm], done: list[Done]) -> None:
@@ -200,14 +215,14 @@ def _check_purpose(study: Study, purpose: dict[str, str]) -> None:
 
 
 @contextmanager
-def _given_back(batch: list[Asked]) -> Iterator[None]:
-    """Leave trials to others that an error or an interruption keeps from being finished."""
+def _given_back(batch: list[Asked], turn: Future[list[Asked]]) -> Iterator[None]:
+    """Leave trials to others that an error or an interruption keeps from being finished, also those claimed ahead."""
     try:
         yield
     except StorageLostError:
         raise
     except BaseException:
-        for _, claim in batch:
+        for _, claim in [*batch, *([] if turn.exception() else turn.result())]:
             claim.give_up()
         raise
 

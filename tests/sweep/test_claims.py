@@ -70,12 +70,13 @@ def test_a_trial_that_was_taken_back_is_run_again_and_its_first_worker_is_not_he
     Claim(two, first.trial).give_up()
     assert not one.complete()
     (again,) = two.claim()
-    first.finish(record(0.1))
     first.report(0, 0.1)
+    first.finish(record(0.1))
     first.give_up()
     again.finish(record(0.3))
     assert one.complete()
     assert states(one) == ["fail"] + ["complete"] * one.sweep.trials
+    assert one.study.trials[first.trial.number].intermediate_values == {}
     assert one.study.best_value == 0.3
     if one.sweep.sampler is None:
         assert again.trial.params == first.trial.params
@@ -128,6 +129,22 @@ def test_trials_that_are_still_being_told_are_not_claimed_again(
     assert numbers(one.claim()) == [0, 1]
     assert numbers(one.claim()) == [2, 3]
     assert states(one) == ["running"] * 4
+
+
+def test_points_are_claimed_ahead_while_there_are_plenty_for_every_worker(make_options: MakeOptions) -> None:
+    space = {"model.lr": {"categorical": [k / 100 for k in range(1, 11)]}}
+    one, two = joins(make_options(space=space, batch=2).sweep)
+    assert numbers(one.claim(ahead=True)) == [0, 1]
+    assert numbers(two.claim()) == [2, 3]
+    assert numbers(one.claim(ahead=True)) == [4, 5]
+    assert two.claim(ahead=True) == []
+    assert numbers(two.claim()) == [6, 7]
+
+
+def test_no_trial_is_asked_for_ahead_of_what_its_sampler_could_learn(make_options: MakeOptions) -> None:
+    one, _ = joins(make_options(**{**TPE, "trials": 40, "batch": 2}).sweep)
+    assert one.claim(ahead=True) == []
+    assert numbers(one.claim()) == [0, 1]
 
 
 def test_workers_that_were_seeded_alike_start_different_points(make_options: MakeOptions) -> None:

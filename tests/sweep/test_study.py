@@ -169,10 +169,12 @@ def test_an_interrupted_grid_on_a_storage_gives_its_points_back(
     searched: Search, make_options: MakeOptions, tmp_path: Path
 ) -> None:
     address = f"journal:{tmp_path}/studies"
-    space = {"model.lr": {"categorical": [k / 100 for k in range(1, 13)]}}
+    space = {"model.lr": {"categorical": [k / 100 for k in range(1, 25)]}}
     sweep = make_options(space=space, batch=4).sweep
     with pytest.raises(KeyboardInterrupt):
         searched(sweep, Stopped(), address=address)
+    left = optuna.load_study(study_name="toy", storage=open_storage(address).backend)
+    assert states(left) == {TrialState.COMPLETE: 8, TrialState.FAIL: 4 + 4}  # what trained, and what was claimed ahead
     study = searched(sweep, ByFormula(), address=address)
     done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert sorted(trial.params["model.lr"] for trial in done) == space["model.lr"]["categorical"]
