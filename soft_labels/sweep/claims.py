@@ -111,7 +111,7 @@ class JoinedStudy:
         )
 
     def _kept(self, since: int) -> list["Claim"]:
-        """This worker's trials from a number on that count; the others, also those sent twice, are given up."""
+        """This worker's trials from a number on that count; the others, as points sent twice, are given up."""
         trials = self.view.look()
         planned = {trial.number for trial in self._planned(trials)}
         running = [trial for trial in trials[since:] if trial.state == TrialState.RUNNING]
@@ -148,7 +148,7 @@ class Claim:
 
     def finish(self, record: RunRecord) -> None:
         """Say what came; a run without a finite validation loss has failed."""
-        with suppress(UpdateFinishedTrialError), self.joined.storage.lock:
+        with self._ending():
             self._set(RUN, record.id)
             if record.ending == "pruned":
                 self._end(TrialState.PRUNED, record.curve["val/loss"][-1])
@@ -160,8 +160,15 @@ class Claim:
 
     def give_up(self) -> None:
         """Leave the trial's place to another one."""
-        with suppress(UpdateFinishedTrialError), self.joined.storage.lock:
+        with self._ending():
             self._end(TrialState.FAIL)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Change the trial for the last time, unless it was taken back meanwhile."""
+        with suppress(UpdateFinishedTrialError), self.joined.storage.lock:
+            yield
+        self.joined.view.forget(self.trial._trial_id)
 
     def _set(self, key: str, value: str | bool) -> None:
         """Note something beside the trial."""

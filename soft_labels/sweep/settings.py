@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
@@ -15,6 +16,7 @@ from soft_labels.sweep.space import Space, grid_points
 
 _BATCH = 12
 _ENUMERATE = ("GridSampler", "BruteForceSampler")
+_UNPICKLE = ("CmaEsSampler",)  # what is stored in a study, and nobody knows by whom
 _LEARN_NOTHING = ("grid", "RandomSampler", "QMCSampler")
 _WANT_RANGES = ("CmaEsSampler", "QMCSampler")
 
@@ -105,9 +107,9 @@ class SweepSettings:
         """Whether trials may end early."""
         return not isinstance(self.pruner, NopPruner)
 
-    @property
+    @cached_property
     def pruner_name(self) -> str:
-        """The pruner's class and settings."""
+        """The pruner's class and settings, as they were before it found some by itself."""
         return _described(self.pruner)
 
     def batch_size(self, shared: bool) -> int:
@@ -116,9 +118,18 @@ class SweepSettings:
         return self.batch or (self.trials if whole else _BATCH)
 
     def new_sampler(self, shared: bool) -> BaseSampler:
-        """A sampler for one study; seeded unless other workers would draw the same numbers."""
+        """A sampler for one study; seeded unless other workers would draw the same numbers.
+
+        Raises:
+            SweepError: It cannot be made, or not for a study that others may write to.
+        """
         if self.sampler is None:
             return RandomSampler(self.seed)  # draws nothing: every trial of a grid has its values
+        if shared and self.sampler_name in _UNPICKLE:
+            raise SweepError(
+                f"{self.sampler_name} unpickles what it finds in a storage, which others may have written; leave out "
+                "--storage, or choose another sampler, such as optuna.samplers.TPESampler"
+            )
         chosen = self.sampler.clone()
         if not shared and chosen.get("init_args.seed", self.seed) is None:
             chosen.init_args.seed = self.seed

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -102,7 +102,9 @@ def search(
     heartbeat = Heartbeat([arm.joined.study for arm in arms], worker, sweep.grace / 4)
     batch: list[Asked] = []
     done: list[Done] = []
-    with ThreadPoolExecutor(1, thread_name_prefix="storage-claims") as beside:
+    with ThreadPoolExecutor(1, thread_name_prefix="storage-claims") as beside, ExitStack() as closing:
+        for arm in arms:
+            closing.callback(arm.joined.view.close)
         while True:
             batch = batch or _claim(arms)
             if batch:
@@ -110,9 +112,12 @@ def search(
                 with heartbeat.beating(), _given_back(batch, turn):
                     done = _train_all(batch, runner, datamodule_of, sweep)
                     batch = turn.result()
-                if not batch or not storage.shared:  # in memory no choice may depend on which thread is first
+                if sweep.learns or not storage.shared:  # in memory no choice may depend on which thread is first
                     _tell(arms, done)
                     done = []
+            elif done:
+                _tell(arms, done)
+                done = []
             elif all(arm.joined.complete() for arm in arms):
                 return {arm.joined.study.study_name: arm.joined.study for arm in arms}
             else:
@@ -122,9 +127,14 @@ def search(
 
 
 def _tell_and_claim(arms: list[Arm], done: list[Done]) -> list[Asked]:
-    """What is left to a thread while a batch trains: the storage learns what came of the last, and gives the next."""
-    if done:
-        _tell(arms, done)
+    """What is left to a thread while a batch trains: the storage learns what came of the last, and gives the next.
+
+    Nothing is claimed ahead while a worker's first batch trains: of workers that start together, none shall take two
+    batches while another has none.
+    """
+    if not done:
+        return []
+    _tell(arms, done)
     return _claim(arms, ahead=True)
 
 
@@ -267,13 +277,14 @@ class _Reports:
         return self._claims[position].should_prune()
 
     def complete(self, records: list[RunRecord]) -> None:
-        """Report the epochs that were not reported yet."""
-        for position, record in enumerate(records):
-            for epoch, loss in enumerate(record.curve["val/loss"]):
-                self._report(position, epoch, loss)
+        """Report the epochs that were not reported yet, and let the pruner note what it then notes."""
+        for epoch in range(max(len(record.curve["val/loss"]) for record in records)):
+            for position, record in enumerate(records):
+                if (position, epoch) not in self._reported and epoch < len(record.curve["val/loss"]):
+                    self._report(position, epoch, record.curve["val/loss"][epoch])
+                    self._claims[position].should_prune()
 
     def _report(self, position: int, epoch: int, loss: float | None) -> None:
-        """Report an epoch unless that was done."""
-        if (position, epoch) not in self._reported:
-            self._claims[position].report(epoch, loss)
-            self._reported.add((position, epoch))
+        """Report an epoch."""
+        self._claims[position].report(epoch, loss)
+        self._reported.add((position, epoch))

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 _SECONDS = 1.0  # how old what others did may be, at least
@@ -40,6 +40,7 @@ class StudyView(BaseStorage):
     def __init__(self, study: Study) -> None:
         self.backend: BaseStorage = study._storage
         self._study_id = study._study_id
+        self._directions = study.directions
         self._known: list[FrozenTrial] = []
         self._look_again = -math.inf
         self._own: dict[int, FrozenTrial] = {}
@@ -53,9 +54,10 @@ class StudyView(BaseStorage):
     def look(self) -> list[FrozenTrial]:
         """Read all trials as they are now."""
         begin = time.monotonic()
-        self._known = self.backend.get_all_trials(self._study_id, deepcopy=False)
+        trials = self.backend.get_all_trials(self._study_id, deepcopy=False)
         self._look_again = begin + max(_SECONDS, _SHARE * (time.monotonic() - begin))
-        return self._known
+        self._known = trials
+        return trials
 
     def ask(self, space: dict[str, BaseDistribution], trials: int) -> list[FrozenTrial]:
         """Trials that the sampler wants next; they are in no storage yet."""
@@ -79,27 +81,38 @@ class StudyView(BaseStorage):
             UpdateFinishedTrialError: It was taken back meanwhile.
             SweepError: The storage is lost.
         """
-        own = self._own.pop(trial_id, None)
-        for write in self._writes.pop(trial_id, []):
+        for write in self._writes[trial_id]:
             write.result()
         self.backend.set_trial_state_values(trial_id, state, values)
-        if own is not None:
+        if trial_id in self._own:
+            own = self._renewed(trial_id)
             own.state, own.values = state, values
             self._known[own.number] = own
+
+    def forget(self, trial_id: int) -> None:
+        """Know no longer that this worker trained a trial."""
+        self._own.pop(trial_id, None)
+        self._writes.pop(trial_id, None)
+
+    def close(self) -> None:
+        """Write nothing more; a storage that is lost would be waited for with every write."""
+        self._writer.shutdown(wait=False, cancel_futures=True)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """All trials, of which those of other workers may be seconds old."""
+        """All trials but those that wait in a queue; of other workers' they may be seconds old."""
         if time.monotonic() > self._look_again:
             self.look()
         trials = [*(self._own.get(trial._trial_id, trial) for trial in self._known), *self._asked]
-        chosen = [trial for trial in trials if states is None or trial.state in states]
+        chosen = [
+            trial for trial in trials if trial.state != TrialState.WAITING and (states is None or trial.state in states)
+        ]
         return copy.deepcopy(chosen) if deepcopy else chosen
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """One trial."""
-        return self._asked[-1 - trial_id] if trial_id < 0 else self.backend.get_trial(trial_id)
+        """A trial that this worker asks for or trains."""
+        return self._asked[-1 - trial_id] if trial_id < 0 else self._own[trial_id]
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin a trial that the sampler fills; those that are asked for are numbered downwards from -1."""
@@ -132,6 +145,14 @@ class StudyView(BaseStorage):
         own.system_attrs = {**own.system_attrs, key: value}
         self._write(trial_id, self.backend.set_trial_system_attr, key, value)
 
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """The study's number, which a pruner of brackets wants with every epoch."""
+        return self._study_id
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """What is minimised."""
+        return self._directions
+
     def _renewed(self, trial_id: int) -> FrozenTrial:
         """A copy that takes the place of a trial; whoever has read it keeps it as it was."""
         self._own[trial_id] = copy.copy(self._own[trial_id])
@@ -146,8 +167,6 @@ class StudyView(BaseStorage):
     create_new_study = _passed_on("create_new_study")
     delete_study = _passed_on("delete_study")
     get_all_studies = _passed_on("get_all_studies")
-    get_study_directions = _passed_on("get_study_directions")
-    get_study_id_from_name = _passed_on("get_study_id_from_name")
     get_study_name_from_id = _passed_on("get_study_name_from_id")
     get_study_system_attrs = _passed_on("get_study_system_attrs")
     get_study_user_attrs = _passed_on("get_study_user_attrs")

@@ -77,6 +77,7 @@ def test_a_trial_that_was_taken_back_is_run_again_and_its_first_worker_is_not_he
     assert one.complete()
     assert states(one) == ["fail"] + ["complete"] * one.sweep.trials
     assert one.study.trials[first.trial.number].intermediate_values == {}
+    assert one.view.get_all_trials(0)[first.trial.number].state == TrialState.FAIL
     assert one.study.best_value == 0.3
     if one.sweep.sampler is None:
         assert again.trial.params == first.trial.params

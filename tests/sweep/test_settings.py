@@ -65,6 +65,14 @@ def test_parts_that_do_not_fit_are_refused_in_words(
         _ = make_options(**settings).sweep
 
 
+def test_no_worker_unpickles_what_another_may_have_written(make_options: MakeOptions) -> None:
+    ranges = {"model.lr": {"float": [1e-3, 1e-1]}, "model.dropout": {"float": [0, 0.6]}}
+    sampler = {"class_path": "optuna.samplers.CmaEsSampler"}
+    sweep = make_options(space=ranges, sampler=sampler, trials=4).sweep
+    with pytest.raises(SweepError, match="CmaEsSampler unpickles what it finds in a storage"):
+        sweep.new_sampler(shared=True)
+
+
 def test_a_pruner_within_a_pruner_has_one_name_in_every_process() -> None:
     with pytest.warns(ExperimentalWarning):
         pruners = [PatientPruner(MedianPruner(n_warmup_steps=steps), patience=1) for steps in (2, 2, 3)]

@@ -151,18 +151,21 @@ class Stopped(ByFormula):
         return super().train(datamodule, specs, **settings)
 
 
+@pytest.mark.parametrize("pruner", [None, "MedianPruner", "SuccessiveHalvingPruner"])
 def test_an_interrupted_search_in_memory_goes_on_as_if_it_had_not_been(
-    searched: Search, make_options: MakeOptions, datamodule: AnnotationDataModule, tmp_path: Path
+    searched: Search, make_options: MakeOptions, datamodule: AnnotationDataModule, tmp_path: Path, pruner: str | None
 ) -> None:
-    sweep = make_options(space=RANGES, **TPE).sweep
+    ends_early = {} if pruner is None else {"pruner": {"class_path": f"optuna.pruners.{pruner}"}}
+    stopped, again, sweep = (make_options(space=RANGES, **TPE, **ends_early).sweep for _ in range(3))
     with pytest.raises(KeyboardInterrupt):
-        searched(sweep, Stopped())
+        searched(stopped, Stopped())
     rest = ByFormula()
-    resumed = searched(sweep, rest)
+    resumed = searched(again, rest)
     assert len(rest.trained) == 12
     runner = Runner(RecordStore(tmp_path / "other"), ByFormula())
     whole = search(runner, lambda _: datamodule, {"toy": BASE}, sweep, open_storage())["toy"]
     assert params(resumed) == params(whole)
+    assert [trial.state for trial in resumed.trials] == [trial.state for trial in whole.trials]
 
 
 def test_an_interrupted_grid_on_a_storage_gives_its_points_back(

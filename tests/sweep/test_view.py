@@ -11,7 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, PatientPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from soft_labels.sweep import view
@@ -52,6 +52,14 @@ class Counted(InMemoryStorage):
     def set_trial_param(self, *arguments: Any, **named: Any) -> None:
         self.calls["param"] += 1
         super().set_trial_param(*arguments, **named)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        self.calls["study"] += 1
+        return super().get_study_id_from_name(study_name)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        self.calls["study"] += 1
+        return super().get_study_directions(study_id)
 
 
 def new_study(sampler: BaseSampler | None = None, pruner: BasePruner | None = None) -> Study:
@@ -131,15 +139,33 @@ def test_a_pruner_ends_what_it_ends_on_the_storage(name: str) -> None:
         assert stored.state == plain.state
 
 
-def test_a_batch_costs_one_look_and_one_call_a_trial() -> None:
-    study = new_study(TPESampler(seed=3, n_startup_trials=0))
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_batch_costs_one_look_a_call_for_each_trial_and_none_for_an_epoch(name: str) -> None:
+    study = new_study(TPESampler(seed=3, n_startup_trials=0), PRUNERS[name]())
     studied = StudyView(study)
     studied.look()
+    calls = storage_of(study).calls
+    calls.clear()
     asked = studied.ask(SPACE, 5)
-    assert storage_of(study).calls == {"read": 1}
-    begun(studied, study, asked)
-    assert storage_of(study).calls["create"] == 5
-    assert storage_of(study).calls["param"] == 0
+    assert calls == {}
+    trials = begun(studied, study, asked)
+    assert calls.pop("create") == 5
+    calls.clear()
+    for trial in trials:
+        studied.set_trial_intermediate_value(trial._trial_id, 0, 0.5)
+        studied.should_prune(trial._trial_id)
+    assert calls == {}
+
+
+def test_trials_that_somebody_put_in_a_queue_are_left_there() -> None:
+    study = new_study(TPESampler(seed=3))
+    study.enqueue_trial({"lr": 0.1, "width": 5})
+    studied = StudyView(study)
+    studied.look()
+    asked = studied.ask(SPACE, 2)
+    assert [trial.number for trial in asked] == [1, 2]
+    assert study.trials[0].state == TrialState.WAITING
 
 
 def storage_of(study: Study) -> Counted:
