@@ -8,6 +8,8 @@ import tempfile
 from importlib.metadata import distribution
 from pathlib import Path
 
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
 PASSWORD = "hunter2"  # noqa: S105 # of a server that lives for one test
 
 
@@ -63,3 +65,9 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+@retry(retry=retry_if_exception_type(OSError), stop=stop_after_delay(60), wait=wait_fixed(0.1))
+def answers(port: int) -> None:
+    """Wait until somebody listens on a port of loopback."""
+    socket.create_connection(("127.0.0.1", port)).close()

@@ -1,17 +1,17 @@
 """Storages that many processes share, each with what serves it, for tests and benchmarks."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tests.mysql import LACKS_MYSQL, MySQL
+from tests.postgres import Postgres, answers, free_port
 
-from tests.postgres import Postgres, free_port
-
-STORAGES = ("journal", "sqlite", "postgresql", "grpc")
+SERVERS: dict[str, type[Postgres | MySQL]] = {"postgresql": Postgres, "mysql": MySQL}
+STORAGES = ("journal", "sqlite", *SERVERS, "grpc")
+SERVED_HERE = tuple(name for name in STORAGES if name != "mysql" or not LACKS_MYSQL)
 
 
 @contextmanager
@@ -19,8 +19,8 @@ def served(name: str, folder: Path) -> Iterator[str]:
     """The address of an empty storage; ``grpc`` stands before PostgreSQL."""
     if name in {"journal", "sqlite"}:
         yield {"journal": f"journal:{folder}/studies", "sqlite": f"sqlite:///{folder}/studies.db"}[name]
-    elif name == "postgresql":
-        with Postgres() as server:
+    elif name in SERVERS:
+        with SERVERS[name]() as server:
             yield server.url
     else:
         with Postgres() as server, proxied(server.url) as address:
@@ -38,9 +38,3 @@ def proxied(url: str) -> Iterator[str]:
             yield f"grpc://localhost:{port}"
         finally:
             server.terminate()
-
-
-@retry(retry=retry_if_exception_type(OSError), stop=stop_after_delay(60), wait=wait_fixed(0.1))
-def answers(port: int) -> None:
-    """Wait until somebody listens on a port of loopback."""
-    socket.create_connection(("127.0.0.1", port)).close()

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from optuna.storages import (
 )
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 from tenacity import wait_random_exponential as wait
 
@@ -62,7 +63,7 @@ def open_storage(address: str | None = None) -> Storage:
     Args:
         address: ``None`` for memory; ``journal:PATH``, or a path that ends in ``.journal`` or ``.log``, for a journal
             file; ``grpc://HOST:PORT`` for a server that ``soft-labels storage`` runs; otherwise a database URL such as
-            ``sqlite:///studies.db`` or ``postgresql://...``.
+            ``sqlite:///studies.db``, ``postgresql://...`` or ``mysql+pymysql://...``.
 
     Raises:
         SweepError: No storage can be opened there.
@@ -74,7 +75,8 @@ def open_storage(address: str | None = None) -> Storage:
     except Exception as error:  # each database driver has errors of its own
         raise SweepError(
             f"cannot open the storage {_without_password(address)}: {type(error).__name__}; wanted journal:PATH, "
-            "sqlite:///PATH, grpc://HOST:PORT, or the URL of a server that runs and whose driver is installed"
+            "sqlite:///PATH, grpc://HOST:PORT, or postgresql://... or mysql+pymysql://... of a server that runs; "
+            "soft-labels[cluster] brings the drivers of both"
         ) from error
 
 
@@ -174,9 +176,26 @@ def _patient(storage: BaseStorage, address: str) -> BaseStorage:
         retry_error_callback=lost,
     )
     for name in BaseStorage.__abstractmethods__:
-        method: Callable[..., Any] = getattr(storage, name)
-        setattr(storage, name, retrying.wraps(method))
+        setattr(storage, name, _explained(retrying.wraps(getattr(storage, name)), address))
     return storage
+
+
+def _explained(call: Callable[..., Any], address: str) -> Callable[..., Any]:
+    """The call, which says what to do about a value that a database has no room for; MySQL's texts end at 64 kB."""
+
+    @wraps(call)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except StorageInternalError as error:
+            if not isinstance(error.__cause__, DataError):
+                raise
+            raise SweepError(
+                f"the storage {_without_password(address)} cannot hold a value: {error.__cause__.orig}; shorten the "
+                "study's name or the longest list of the search space, or choose another storage"
+            ) from error
+
+    return run
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -186,7 +205,8 @@ def _may_pass(error: BaseException) -> bool:
         return cause.code() in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
     if isinstance(cause, OperationalError) and isinstance(cause.orig, sqlite3.Error):
         return "locked" in str(cause.orig)
-    return isinstance(cause, OperationalError | InterfaceError)
+    # The last one: Optuna reads on, in another way, through the connection that was lost.
+    return isinstance(cause, OperationalError | InterfaceError | PendingRollbackError)
 
 
 def _say(state: RetryCallState) -> None:

@@ -255,9 +255,11 @@ def _train(batch: list[Asked], runner: Runner, datamodule: AnnotationDataModule,
     """Train trials that share their data."""
     specs = [replace(arm.base, **spec_fields(claim.trial.params)) for arm, claim in batch]
     reports = _Reports([claim for _, claim in batch])
-    pruning = Pruning(sweep.pruner_name, reports.after_epoch) if sweep.prunes else None
     joined = batch[0].arm.joined
     owner = joined.worker if joined.storage.shared else None  # a frozen worker that had these trials delays nobody
+    # When a run is pruned depends on when it ran: what another worker made of the same settings is another run.
+    rule = sweep.pruner_name if owner is None else f"{sweep.pruner_name} {owner}"
+    pruning = Pruning(rule, reports.after_epoch) if sweep.prunes else None
     records = runner.run(datamodule, specs, pruning=pruning, owner=owner)
     if sweep.prunes:
         reports.complete(records)

@@ -1,7 +1,8 @@
 """The share of their time that workers of a search spend waiting for the storage, for each storage.
 
-Workers are processes that search one grid, with the population engine on one thread each. The share is the wall time
-inside storage calls and locks, over that time and the time of training; waiting for the end of others is neither.
+Workers are processes that share one search, with the population engine on one thread each. The share is the wall time
+that a worker spends inside storage calls and locks, also between the epochs of a batch, over that time and the time of
+training; what threads beside it do is not waited for, and waiting for the end of others is neither.
 
 Run it as ``python -m tests.benchmarks.storage_wait``; the servers are real ones on loopback.
 """
@@ -20,8 +21,9 @@ from typing import Any, NamedTuple
 
 import optuna
 import torch
+from jsonargparse import Namespace
 from optuna.distributions import CategoricalDistribution
-from optuna.pruners import NopPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage
 
 from soft_labels.population import PopulationEngine
@@ -29,8 +31,11 @@ from soft_labels.records import RecordStore
 from soft_labels.runner import Runner
 from soft_labels.runs import RunSpec
 from soft_labels.sweep import SweepSettings, finished, open_storage, search
-from tests.servers import STORAGES, served
+from tests.servers import SERVED_HERE, STORAGES, served
 from tests.toys import SeededData, SeededEncoder
+
+BESIDE = "storage-"  # how the names of the threads begin that a search leaves to the storage
+PRUNERS: dict[str, type[BasePruner]] = {"none": NopPruner, "MedianPruner": MedianPruner}
 
 
 class Task(NamedTuple):
@@ -49,28 +54,34 @@ class Task(NamedTuple):
 
 @dataclass
 class Clock:
-    """Wall seconds inside calls of the main thread; a call within a call counts once, within another clock's never."""
+    """Wall seconds inside calls, without those of another clock; a call within a call counts once.
 
-    not_within: "Clock | None" = None
+    Calls of the threads that a search leaves to the storage do not count: nobody waits for them.
+    """
+
+    other: "Clock | None" = None
     seconds: float = 0.0
     depth: int = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        start = time.perf_counter()
+        start = self.now()
         self.depth += 1
         try:
             yield
         finally:
             self.depth -= 1
-            self.seconds += 0 if self.depth else time.perf_counter() - start
+            self.seconds += 0 if self.depth else self.now() - start
+
+    def now(self) -> float:
+        """The time, which stands still while the other clock runs."""
+        return time.perf_counter() - (self.other.seconds if self.other else 0)
 
     def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """The call, timed."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
-            beside = threading.current_thread() is not threading.main_thread()
-            if beside or (self.not_within and self.not_within.depth):
+            if threading.current_thread().name.startswith(BESIDE):
                 return call(*args, **kwargs)
             with self.running():
                 return call(*args, **kwargs)
@@ -92,31 +103,40 @@ class TimedLock(AbstractContextManager[None]):
 
 
 def work(task: Task) -> tuple[float, float]:
-    """Search until the study is complete; seconds of storage and of training."""
+    """Search until the study is complete; seconds of waiting for the storage, and of training without that."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    training, storage, datamodule = Clock(), open_storage(task.address), task.data()
-    waiting = Clock(not_within=training)
+    storage, datamodule, waiting = open_storage(task.address), task.data(), Clock()
     for name in BaseStorage.__abstractmethods__:
         setattr(storage.backend, name, waiting.timed(getattr(storage.backend, name)))
-    setattr(Future, "result", waiting.timed(Future.result))  # noqa: B010 # of what is told while a batch trains
     runner = Runner(RecordStore(task.folder / "records"), PopulationEngine(accelerator="cpu", workers=1))
-    setattr(runner, "run", training.timed(runner.run))  # noqa: B010 # mypy keeps methods as they are
+    training = Clock(other=waiting)
+    plain, timed_result = Future.result, waiting.timed(Future.result)
+
+    def result(*arguments: Any) -> Any:
+        """Wait for what was left to a thread: to one of the storage's, unless it is one that trains."""
+        return (plain if training.depth else timed_result)(*arguments)
+
+    setattr(Future, "result", result)  # noqa: B010 # mypy keeps methods as they are
+    setattr(runner, "run", training.timed(runner.run))  # noqa: B010
     timed = replace(storage, lock=TimedLock(storage.lock, waiting))
-    study = search(runner, lambda _: datamodule, {"grid": RunSpec()}, task.sweep, timed)["grid"]
+    study = search(runner, lambda _: datamodule, {"study": RunSpec()}, task.sweep, timed)["study"]
     assert len(finished(study)) == task.sweep.trials
     return waiting.seconds, training.seconds
 
 
-def grid(trials: int) -> SweepSettings:
-    """A grid of three keys; a multiple of 20 points."""
+def settings(trials: int, sampler: str, pruner: str) -> SweepSettings:
+    """A search over three keys; a grid has a multiple of 20 points."""
+    points = trials // 20 * 20
     space = {
-        "model.lr": CategoricalDistribution([1e-3 / (step + 1) for step in range(trials // 20)]),
+        "model.lr": CategoricalDistribution([1e-3 / (step + 1) for step in range(points // 20)]),
         "model.dropout": CategoricalDistribution([0.0, 0.2, 0.4, 0.6]),
         "model.weight_decay": CategoricalDistribution([0.0, 1e-5, 1e-4, 1e-3, 1e-2]),
     }
-    points = trials // 20 * 20
-    return SweepSettings(space, None, NopPruner(), points, grace=3600)  # nobody dies here, so that nobody beats
+    chosen = None
+    if sampler != "grid":
+        chosen = Namespace({"class_path": f"optuna.samplers.{sampler}", "init_args.seed": None})  # type: ignore[no-untyped-call]
+    return SweepSettings(space, chosen, PRUNERS[pruner](), points, grace=3600)  # nobody dies here, so that nobody beats
 
 
 def main() -> None:
@@ -124,13 +144,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--storages", nargs="+", choices=STORAGES, default=STORAGES)
+    parser.add_argument("--storages", nargs="+", choices=STORAGES, default=SERVED_HERE)
+    parser.add_argument("--sampler", choices=["grid", "RandomSampler", "TPESampler"], default="grid")
+    parser.add_argument("--pruner", choices=PRUNERS, default="none")
     parser.add_argument("--items", type=int, default=1103, help="items, of which 70%% train")
     parser.add_argument("--width", type=int, default=384, help="numbers an embedding")
     options = parser.parse_args()
     for name in options.storages:
         with tempfile.TemporaryDirectory() as folder, served(name, Path(folder)) as address:
-            task = Task(address, Path(folder), options.items, options.width, grid(options.trials))
+            sweep = settings(options.trials, options.sampler, options.pruner)
+            task = Task(address, Path(folder), options.items, options.width, sweep)
             task.data().prepare_data()
             start = time.perf_counter()
             with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
@@ -138,7 +161,8 @@ def main() -> None:
             shares = [waiting / (waiting + training) for waiting, training in times]
             total = sum(waiting for waiting, _ in times)
             print(
-                f"{name:>11}: {task.sweep.trials} trials, {options.workers} workers, "
+                f"{name:>11}: {task.sweep.trials} trials ({options.sampler}, pruner {options.pruner}), "
+                f"{options.workers} workers, "
                 f"{time.perf_counter() - start:6.1f} s in all; waiting for storage {min(shares):.1%} to "
                 f"{max(shares):.1%} of a worker's time, {1e3 * total / task.sweep.trials:.1f} ms a trial",
                 flush=True,

@@ -1,6 +1,8 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,29 @@ import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage, JournalStorage, get_storage
-from sqlalchemy.exc import DataError, OperationalError
+from optuna.storages._cached_storage import _CachedStorage
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from soft_labels.errors import SweepError
-from soft_labels.sweep import open_storage
+from soft_labels.sweep import Storage, open_storage
 from soft_labels.sweep.storage import StorageLostError, _patient
+from tests.mysql import LACKS_MYSQL, MySQL
+from tests.postgres import Postgres
+from tests.servers import SERVERS
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[Postgres | MySQL]:
+    if request.param == "mysql" and LACKS_MYSQL:
+        pytest.skip(LACKS_MYSQL)
+    with SERVERS[request.param]() as server:
+        yield server
+
+
+def engine_of(storage: Storage) -> Engine:
+    assert isinstance(storage.backend, _CachedStorage)
+    return storage.backend._backend.engine
 
 
 def test_no_address_is_memory_that_nobody_shares() -> None:
@@ -50,6 +70,8 @@ def test_a_file_keeps_studies_and_is_locked_while_trials_are_claimed(tmp_path: P
         "grpc://nowhere",
         "postgresql://me:hunter2@127.0.0.1:1/studies",
         "postgresql:/me:hunter2@host/db",
+        "mysql+pymysql://me:hunter2@127.0.0.1:1/studies",
+        "mysql+nosuch://me:hunter2@host/studies",
     ],
 )
 def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(address: str) -> None:
@@ -115,9 +137,45 @@ def test_an_error_that_no_waiting_mends_is_raised_at_once(monkeypatch: pytest.Mo
 
     def fail() -> None:
         calls.append(1)
-        raise StorageInternalError from DataError("insert", {}, Exception("too long"))
+        raise StorageInternalError from ProgrammingError("select", {}, Exception("no such table"))
 
     monkeypatch.setattr(storage, "get_all_studies", fail)
     with pytest.raises(StorageInternalError):
         _patient(storage, "postgresql://host/studies").get_all_studies()
     assert calls == [1]
+
+
+@pytest.mark.parametrize("server", ["mysql"], indirect=True)  # on the others, see test_workers
+def test_many_open_a_new_database_at_once(server: Postgres | MySQL) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        storages = list(pool.map(open_storage, [server.url] * 3))
+    optuna.create_study(storage=storages[0].backend, study_name="seen by all")
+    for storage in storages:
+        assert "seen by all" in optuna.get_all_study_names(storage.backend)
+        engine_of(storage).dispose()
+
+
+def test_a_server_may_die_while_trials_are_read(server: Postgres | MySQL) -> None:
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage.backend, study_name="read")
+    study.ask()
+    deaths: list[str] = []
+
+    def die(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM trials" in statement and not deaths:
+            deaths.append(statement)
+            server.stop()
+            server.start()
+
+    event.listen(engine_of(storage), "before_cursor_execute", die)
+    assert [trial.number for trial in study.get_trials()] == [0]
+    assert deaths
+    engine_of(storage).dispose()
+
+
+def test_what_a_database_has_no_room_for_is_named(server: Postgres | MySQL) -> None:
+    storage = open_storage(server.url)
+    with pytest.raises(SweepError, match=r"127.0.0.1:\d+/\w+ cannot hold a value: .*too long.*; shorten") as refused:
+        optuna.create_study(storage=storage.backend, study_name="x" * 1000)
+    assert "hunter2" not in str(refused.value)
+    engine_of(storage).dispose()

@@ -151,6 +151,17 @@ class Stopped(ByFormula):
         return super().train(datamodule, specs, **settings)
 
 
+@pytest.mark.parametrize(("pruner", "trained"), [(None, 0), ("optuna.pruners.MedianPruner", 6)])
+def test_what_one_worker_prunes_is_no_run_of_another(
+    searched: Search, make_options: MakeOptions, tmp_path: Path, pruner: str | None, trained: int
+) -> None:
+    chosen = {"pruner": {"class_path": pruner}} if pruner else {}
+    sweep, again = make_options(**chosen).sweep, ByFormula()
+    searched(sweep, ByFormula(), address=f"journal:{tmp_path}/one")
+    searched(sweep, again, address=f"journal:{tmp_path}/two")
+    assert len(again.trained) == trained
+
+
 @pytest.mark.parametrize("pruner", [None, "MedianPruner", "SuccessiveHalvingPruner"])
 def test_an_interrupted_search_in_memory_goes_on_as_if_it_had_not_been(
     searched: Search, make_options: MakeOptions, datamodule: AnnotationDataModule, tmp_path: Path, pruner: str | None

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,14 +22,16 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from soft_labels.records import RecordStore, RunRecord
 from soft_labels.sweep import open_storage
 from soft_labels.sweep.claims import JoinedStudy
 from soft_labels.sweep.workers import Heartbeat, Watch
 from tests.conftest import REPOSITORY, RunCli
+from tests.mysql import LACKS_MYSQL, MySQL
 from tests.postgres import PASSWORD, Postgres
 from tests.servers import STORAGES, proxied, served
 from tests.sweep.conftest import MakeOptions
-from tests.sweep.slow import HOLD
+from tests.sweep.slow import FREE, HOLD
 
 FULL = "SOFT_LABELS_FULL" in os.environ
 GRACE = 6  # seconds; a busy machine may keep a worker silent for some
@@ -75,14 +77,15 @@ class Crew:
     Args:
         command: What starts a worker.
         folder: Where logs go.
+        rule: Options of what ends trials.
     """
 
-    def __init__(self, command: list[str], folder: Path) -> None:
+    def __init__(self, command: list[str], folder: Path, rule: tuple[str, ...]) -> None:
         self.folder = folder / "crew"
         self.folder.mkdir()
         (self.folder / HOLD).touch()
         pruner = f"--sweep.pruner.folder={self.folder}"
-        self.command = [*command, "--sweep.pruner=tests.sweep.slow.SlowPruner", pruner]
+        self.command = [*command, "--sweep.pruner=tests.sweep.slow.SlowPruner", pruner, *rule]
         self.alive: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -94,7 +97,15 @@ class Crew:
         for path in self._said():
             path.unlink()
         (self.folder / HOLD).touch()
+        self.wait_until_held()
+
+    def wait_until_held(self) -> None:
+        """Wait for those that live."""
         wait_for(lambda: {worker.pid for worker in self.alive} <= set(self._held()))
+
+    def free(self, name: str) -> None:
+        """Let one worker go on."""
+        (self.folder / name).with_suffix(FREE).touch()
 
     def release(self) -> None:
         (self.folder / HOLD).unlink()
@@ -108,7 +119,7 @@ class Crew:
 
     def _said(self) -> list[Path]:
         """Files of held workers."""
-        return [path for path in self.folder.iterdir() if path.name not in {HOLD, "log"}]
+        return [path for path in self.folder.iterdir() if path.name not in {HOLD, "log"} and path.suffix != FREE]
 
     def _held(self) -> dict[int, str]:
         """Names of held workers by process; a file without its end of line is still being written."""
@@ -117,9 +128,9 @@ class Crew:
 
 
 @contextmanager
-def crew(command: list[str], folder: Path) -> Iterator[Crew]:
+def crew(command: list[str], folder: Path, rule: tuple[str, ...] = ()) -> Iterator[Crew]:
     """Workers that are gone when the block ends, however it does."""
-    workers = Crew(command, folder)
+    workers = Crew(command, folder, rule)
     try:
         yield workers
     finally:
@@ -227,13 +238,16 @@ def test_each_point_is_completed_once_whoever_is_killed_and_whatever_is_restarte
             time.sleep(1)
             server.start()
 
+    if name == "mysql" and LACKS_MYSQL:
+        pytest.skip(LACKS_MYSQL)
     locked = name in {"journal", "sqlite"}
     with ExitStack() as stack:
         if locked:
             address = stack.enter_context(served(name, tmp_path))
         else:
-            server: Postgres = request.getfixturevalue("postgres")
-            address = server.url if name == "postgresql" else stack.enter_context(proxied(server.url))
+            mysql = name == "mysql"
+            server = stack.enter_context(MySQL()) if mysql else request.getfixturevalue("postgres")
+            address = stack.enter_context(proxied(server.url)) if name == "grpc" else server.url
         trials, left = search_with_deaths(address, options, tmp_path, restart)
     check_trials(trials, left, locked)
     assert settings(tmp_path / "out") == alone
@@ -263,6 +277,67 @@ def test_a_worker_that_froze_keeps_nobody_from_its_trials_and_ends_well_when_it_
         assert workers.codes() == [0, 0]
         check_trials(study.trials, left, locked=True)
     assert settings(tmp_path / "out") == alone
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory, toy_options: tuple[str, ...]) -> tuple[str, ...]:
+    """Options of a grid of 36 points, most of them bad: learning rates of every size."""
+    path = tmp_path_factory.mktemp("wide") / "wide.yaml"
+    rates = {"model.lr": {"categorical": [10 ** (k / 2 - 5) for k in range(9)]}}
+    path.write_text(yaml.safe_dump({"space": {**SPACE, **rates}}, sort_keys=False), encoding="utf-8")
+    return (*toy_options, f"--sweep={path}", "--targets=soft", "--trainer.max_epochs=6")
+
+
+@pytest.fixture(scope="module")
+def unpruned(run_cli: RunCli, wide: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The best configuration of the wide grid."""
+    out = tmp_path_factory.mktemp("unpruned")
+    assert run_cli("sweep", *wide, f"--out={out}").code == 0
+    return settings(out)
+
+
+def check_pruned(trials: list[FrozenTrial], records: Mapping[str, RunRecord]) -> None:
+    """Each point is finished once, and what the storage knows of each trial is what its record says."""
+    finished = [trial for trial in trials if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
+    assert len({tuple(trial.params.values()) for trial in finished}) == len(finished) == 36
+    assert len(finished) + len(numbers(trials, TrialState.FAIL)) == len(trials)
+    for trial in finished:
+        record = records[trial.user_attrs["run"]]
+        losses = record.curve["val/loss"]
+        assert trial.intermediate_values == dict(enumerate(losses))
+        assert (record.ending == "pruned") == (trial.state == TrialState.PRUNED)
+        assert trial.value == (losses[-1] if record.ending == "pruned" else record.value)
+
+
+@pytest.mark.parametrize("name", ["journal", "postgresql"])
+def test_trials_are_pruned_by_what_another_worker_saw_and_the_best_is_found(
+    name: str, wide: tuple[str, ...], unpruned: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    address = postgres.url if name == "postgresql" else f"journal:{tmp_path}/studies"
+    rule = (
+        "--sweep.pruner.rule=optuna.pruners.PercentilePruner", "--sweep.pruner.rule.percentile=25",
+        "--sweep.pruner.rule.n_startup_trials=4", "--sweep.pruner.rule.n_warmup_steps=2",
+    )  # fmt: skip
+    with crew(command(address, wide, tmp_path, batch=12), tmp_path, rule) as workers, ExitStack() as stack:
+        workers.start()
+        workers.start()
+        workers.wait_until_held()
+        study = stack.enter_context(study_at(address, f"seeded-{tmp_path.name}-soft"))
+        claims = {name: running(study, name) for name in map(workers.name, workers.alive)}
+        first, second = sorted(claims, key=lambda name: len(claims[name]), reverse=True)  # it may have two batches
+        workers.free(first)
+        wait_for(lambda: not claims[first] & numbers(study.get_trials(deepcopy=False), TrialState.RUNNING))
+        workers.release()
+        assert workers.codes() == [0, 0]
+        trials = study.trials
+    check_pruned(trials, RecordStore(tmp_path / "out" / "records").read())
+    pruned = numbers(trials, TrialState.PRUNED)
+    assert pruned & claims[second], "their worker had completed nothing, so that only the other's trials could end them"
+    assert min(len(trials[number].intermediate_values) for number in pruned) == 3
+    chosen = (tmp_path / "out" / "best-soft.yaml").read_text(encoding="utf-8").partition("\n")[0]
+    (best,) = (trial for trial in trials if trial.user_attrs.get("run", "no run") in chosen)
+    assert best.state == TrialState.COMPLETE
+    assert settings(tmp_path / "out") == unpruned
 
 
 def test_a_silent_worker_is_noticed_after_some_looks_and_a_beating_one_never(make_options: MakeOptions) -> None:
