@@ -26,7 +26,8 @@ _BEGINNING = r"""
 # shellcheck disable=SC1091
 set -eo pipefail
 # A worker is a job of its own. With these Lightning takes it for a rank of a larger one: it stops logging, asks SLURM
-# for another start, and goes on from checkpoints of other workers. Without them it recommends srun.
+# for another start, and goes on from checkpoints of other workers. Without them it recommends srun, which sets them
+# for the tasks that it starts.
 unset SLURM_NTASKS SLURM_PROCID
 export PYTHONWARNINGS="ignore:The \`srun\` command is available${PYTHONWARNINGS:+,$PYTHONWARNINGS}"
 echo "worker $SLURM_ARRAY_TASK_ID of $SLURM_JOB_NAME on $(uname -n), requeued ${SLURM_RESTART_COUNT:-0} times"
@@ -41,8 +42,10 @@ class Resources:
         partition: Where it runs; the cluster's default if not given.
         account: Who pays.
         time: The longest that it may run, in quotes: "04:00:00". YAML reads some times as numbers.
-        gpus: GPUs.
-        cpus: CPU cores.
+        nodes: Nodes of each worker.
+        tasks: What its srun starts on each node.
+        gpus: GPUs of a node.
+        cpus: CPU cores of a task.
         memory: Memory of a node, as 32G.
         extra: Further options of sbatch, as --constraint=a100.
     """
@@ -50,6 +53,8 @@ class Resources:
     partition: str | None = None
     account: str | None = None
     time: str | None = None
+    nodes: int = 1
+    tasks: int = 1
     gpus: int = 0
     cpus: int = 1
     memory: str | None = None
@@ -62,6 +67,9 @@ class Resources:
             "partition": self.partition,
             "account": self.account,
             "time": self.time,
+            "nodes": self.nodes,
+            "ntasks": self.nodes * self.tasks,
+            "ntasks-per-node": self.tasks,
             "gres": f"gpu:{self.gpus}" if self.gpus else None,
             "cpus-per-task": self.cpus,
             "mem": self.memory,
@@ -159,8 +167,6 @@ class SlurmJobs:
             _option("output", self.folder / f"{job.name}-%A_%a.log"),
             "--open-mode=append",  # a worker that was requeued goes on in its log
             "--requeue",
-            "--nodes=1",
-            "--ntasks=1",
             *self._resources_of(job).options,
         ]
         directives = "\n".join(f"#SBATCH {option}" for option in options)

@@ -7,12 +7,14 @@ from functools import partial
 from jsonargparse import Namespace
 from lightning import Trainer
 from lightning.fabric import Fabric
+from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
+from torch.distributed import DistError
 
 from soft_labels.cli import TRAINER_DEFAULTS, add_ignored, datamodule_parser, show_progress
 from soft_labels.datamodules import AnnotationDataModule
-from soft_labels.embeddings import ALONE, Ranks, open_features
+from soft_labels.embeddings import Ranks, open_features
 from soft_labels.encoders.hosted import HostedEncoder
 from soft_labels.errors import ConfigError
 
@@ -21,6 +23,7 @@ _ENCODES = (
     "later; run the same command again."
 )
 _OF_TRAINER = ("accelerator", "strategy", "devices", "num_nodes")  # what is taken of its settings
+_OF_NOTEBOOKS = ("ddp_spawn", "ddp_fork", "ddp_notebook")  # copies of this process, whose errors come as tracebacks
 
 
 def run_embed(arguments: list[str]) -> None:
@@ -36,7 +39,15 @@ def run_embed(arguments: list[str]) -> None:
     if "dry_run" in config:
         print(_planned(datamodule))  # noqa: T201
         return
-    _fabric(config.trainer, datamodule).launch(partial(_embed, datamodule=datamodule))
+    fabric = _fabric(config.trainer, datamodule)
+    try:
+        fabric.launch(partial(_embed, datamodule=datamodule))
+    except DistError as error:
+        what = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"the processes did not meet: {what}; "
+            "wanted one free MASTER_PORT on the first node, its MASTER_ADDR, and a NODE_RANK for each node"
+        ) from error
 
 
 def _add_devices(parser: LightningArgumentParser) -> None:
@@ -52,10 +63,15 @@ def _fabric(trainer: Namespace, datamodule: AnnotationDataModule) -> Fabric:
     """What starts a process for each device.
 
     Raises:
-        ConfigError: There are no such devices, or the encoder has no use for several.
+        ConfigError: There are no such devices, a cluster started another number of processes, the encoder has no use
+            for several, or the strategy is a notebook's.
     """
+    if trainer.strategy in _OF_NOTEBOOKS:
+        raise ConfigError(f"--trainer.strategy={trainer.strategy} is there for notebooks; set --trainer.strategy=ddp")
     try:
         fabric = Fabric(**{name: trainer[name] for name in _OF_TRAINER})
+        if isinstance(strategy := fabric.strategy, DDPStrategy) and (cluster := strategy.cluster_environment):
+            cluster.validate_settings(strategy.num_processes, strategy.num_nodes)
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"wanted devices to encode on: {error}; correct --trainer") from error
     if fabric.world_size > 1 and isinstance(datamodule.encoder, HostedEncoder):
@@ -68,14 +84,12 @@ def _fabric(trainer: Namespace, datamodule: AnnotationDataModule) -> Fabric:
 
 def _embed(fabric: Fabric, datamodule: AnnotationDataModule) -> None:
     """One process's share; the first process says what is stored then."""
-    ranks = ALONE
-    if fabric.world_size > 1:
-        ranks = Ranks(fabric.global_rank, fabric.world_size)
-        if datamodule.encoder.device == "auto":
-            datamodule.encoder.device = str(fabric.device)
-    if ranks.first:
-        _ = datamodule.split  # data that cannot be split are not worth encoding
-    stored = _embedded(datamodule, ranks)
+    if fabric.world_size > 1 and datamodule.encoder.device == "auto":
+        datamodule.encoder.device = str(fabric.device)
+    with Ranks(fabric.global_rank, fabric.world_size, fabric.local_rank) as ranks:
+        with ranks.together():
+            _ = datamodule.split  # data that cannot be split are not worth encoding
+        stored = _embedded(datamodule, ranks)
     if ranks.first:
         print(stored)  # noqa: T201
 

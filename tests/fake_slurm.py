@@ -41,6 +41,23 @@ print(f"{{job}};cluster" if "parsable" in options else f"Submitted batch job {{j
 """
 
 
+# Like the real one it starts a command's tasks on all nodes of the job, each with its numbers.
+SRUN = """#!{python}
+import os, subprocess, sys
+from itertools import dropwhile
+
+command = list(dropwhile(lambda each: each.startswith("--"), sys.argv[1:]))
+nodes, tasks = (int(os.environ[name]) for name in ("SLURM_NNODES", "SLURM_NTASKS_PER_NODE"))
+numbers = [
+    dict(SLURM_NTASKS=nodes * tasks, SLURM_PROCID=node * tasks + task, SLURM_NODEID=node, SLURM_LOCALID=task)
+    for node in range(nodes)
+    for task in range(tasks)
+]
+started = [subprocess.Popen(command, env=os.environ | {{name: str(n) for name, n in each.items()}}) for each in numbers]
+sys.exit(max(task.wait() for task in started))
+"""
+
+
 @dataclass(frozen=True)
 class Preemption:
     """One task is killed once, as soon as ``when`` is true."""
@@ -63,7 +80,7 @@ class FakeSlurm:
         self.commands.mkdir()
         self.queue.mkdir()
         self._command("sbatch", SBATCH.format(python=sys.executable, queue=str(self.queue)))
-        self._command("srun", "#!/bin/sh\nexit 1\n")  # there, as on a cluster, and not to be needed
+        self._command("srun", SRUN.format(python=sys.executable))
 
     def _command(self, name: str, text: str) -> None:
         path = self.commands / name
@@ -113,7 +130,9 @@ class FakeSlurm:
         variables = {
             "SLURM_JOB_ID": str(1000 + task), "SLURM_ARRAY_JOB_ID": number, "SLURM_ARRAY_TASK_ID": str(task),
             "SLURM_JOB_NAME": options["job-name"], "SLURM_NTASKS": options["ntasks"], "SLURM_PROCID": "0",
-            "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
+            "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NNODES": options["nodes"],
+            "SLURM_NTASKS_PER_NODE": options["ntasks-per-node"], "SLURM_NODELIST": "127.0.0.1",
+            "SLURM_CPUS_PER_TASK": options["cpus-per-task"],
             **({"SLURM_RESTART_COUNT": str(restarts)} if restarts else {}),
         }  # fmt: skip
         log = Path(job["folder"]) / options["output"].replace("%A", number).replace("%a", str(task))

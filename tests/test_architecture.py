@@ -55,6 +55,7 @@ ARROWS = {
 TESTS_OF_THE_WHOLE = {
     "test_architecture",
     "test_bad_input",
+    "test_cluster_readme",
     "test_configs",
     "test_ddp",
     "test_notebooks",

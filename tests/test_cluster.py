@@ -53,12 +53,13 @@ def test_the_committed_configuration_is_printed_and_handed_in_as_the_same_script
     assert (printed.code, printed.err) == (0, "")
     assert list(Path().iterdir()) == []
     submitted = run_cli("cluster", "slurm", f"--config={CONFIG}", "--submit")
-    assert submitted.out.split()[:6] == ["sweep", "101", "seeds", "102", "report", "103"]
-    assert "scancel 101 102 103" in submitted.out
+    assert submitted.out.split()[:8] == ["embed", "101", "sweep", "102", "seeds", "103", "report", "104"]
+    assert "scancel 101 102 103 104" in submitted.out
     jobs = slurm.jobs()
     assert all(job["script"] in printed.out for job in jobs)
-    assert [job["options"].get("dependency") for job in jobs] == [None, "afterany:101", "afterany:102"]
-    sweep, report = jobs[0]["options"], jobs[-1]["options"]
+    assert [job["options"].get("dependency") for job in jobs] == [None, "afterany:101", "afterany:102", "afterany:103"]
+    sweep, report = jobs[1]["options"], jobs[-1]["options"]
+    assert [sweep[key] for key in ("nodes", "ntasks", "ntasks-per-node")] == ["1", "1", "1"]
     assert {key: sweep[key] for key in ("array", "time", "gres", "cpus-per-task", "mem", "partition")} == {
         "array": "0-7", "time": "04:00:00", "gres": "gpu:1", "cpus-per-task": "8", "mem": "32G", "partition": "gpu",
     }  # fmt: skip
@@ -74,7 +75,7 @@ def test_the_scripts_are_sound_shell(run_cli: RunCli, slurm: FakeSlurm, checker:
         pytest.skip(f"{checker[0]} is not installed")
     assert run_cli("cluster", "slurm", f"--config={CONFIG}", "--submit").code == 0
     scripts = sorted(Path("lightning_logs/slurm").glob("*.sh"))
-    assert [path.name for path in scripts] == ["report.sh", "seeds.sh", "sweep.sh"]
+    assert [path.name for path in scripts] == ["embed.sh", "report.sh", "seeds.sh", "sweep.sh"]
     for path in scripts:
         done = subprocess.run([program, *checker[1:], str(path)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -83,7 +84,8 @@ def test_the_scripts_are_sound_shell(run_cli: RunCli, slurm: FakeSlurm, checker:
 def test_the_committed_commands_are_commands(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     jobs = {job["name"]: job for job in yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["jobs"]}
-    for name, option in {"sweep": "--print_config", "seeds": "--print_config", "report": "--help"}.items():
+    options = {"embed": "--print_config", "sweep": "--print_config", "seeds": "--print_config", "report": "--help"}
+    for name, option in options.items():
         program, *arguments = shlex.split(jobs[name]["command"].replace("\\\n", ""))
         done = run_cli(*arguments, option)
         assert (program, done.code) == ("soft-labels", 0), done.err

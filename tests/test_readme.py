@@ -25,8 +25,8 @@ TINY_IMAGES = ("--data.encoder.image_size=32", "--data.split_ratios=[0.6,0.2,0.2
 CI_RUNS = re.compile(r"make (quickstart|test)|python -m tests\.benchmarks\.\w+.*")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+def blocks(language: str, file: Path = ROOT / "README.md") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", file.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def commands() -> list[str]:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,17 +126,19 @@ def encode_missing(
     missing = len(lacking())
     usage = None
     if missing:
-        with store.lock() if ranks.first else nullcontext():
-            if ranks.first:
-                store.sweep_partials()
+        with ExitStack() as held:
+            with ranks.together():
+                if ranks.first:
+                    held.enter_context(store.lock())
+                    store.sweep_partials()
             if isinstance(encoder, HostedEncoder):
                 missing, usage = _answer(items, keys, names or _positions(items), encoder, store)
             else:
                 rows = lacking()  # fewer, if another job held the lock until now
                 missing = len(rows)
-                if mine := ranks.share(_batches(items, keys, rows, encoder)):
-                    _encode(items, keys, mine, encoder, store, flush_seconds, ranks)
-                ranks.wait()
+                with ranks.together():
+                    if mine := ranks.share(_batches(items, keys, rows, encoder)):
+                        _encode(items, keys, mine, encoder, store, flush_seconds, ranks)
             if remark := encoder.remark():
                 logger.warning("embeddings: %s", remark)
     report = StageReport(len(unique), len(unique) - missing, missing, time.perf_counter() - start, usage)

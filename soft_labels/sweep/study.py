@@ -5,6 +5,7 @@ import logging
 import math
 import secrets
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import distribution_to_json
-from optuna.exceptions import DuplicatedStudyError
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.study import Study
 
 from soft_labels.datamodules import AnnotationDataModule
@@ -203,6 +204,9 @@ def _open_study(sweep: SweepSettings, storage: Storage, name: str, purpose: dict
             study = optuna.load_study(study_name=name, storage=storage.backend, sampler=sampler, pruner=sweep.pruner)
             _check_purpose(study, purpose)
         else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(["val/loss"])  # for optuna-dashboard
             study.set_user_attr(_SEARCH, purpose)
     return study
 

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import optuna
 import torch
 from jsonargparse import Namespace
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState, create_trial
 
 from soft_labels.population import PopulationEngine
 from soft_labels.records import RecordStore
@@ -139,6 +140,18 @@ def settings(trials: int, sampler: str, pruner: str) -> SweepSettings:
     return SweepSettings(space, chosen, PRUNERS[pruner](), points, grace=3600)  # nobody dies here, so that nobody beats
 
 
+def creation_seconds(address: str, trials: int = 50) -> float:
+    """Time of creating a trial whole, as a worker does, while nobody else asks anything."""
+    storage = open_storage(address).backend
+    study = optuna.create_study(storage=storage, study_name="idle")
+    space: dict[str, BaseDistribution] = {key: CategoricalDistribution([0.0, 1e-2]) for key in ("a", "b", "c")}
+    params = dict.fromkeys(space, 0.0)
+    start = time.perf_counter()
+    for _ in range(trials):
+        study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=space, user_attrs={"w": 1}))
+    return (time.perf_counter() - start) / trials
+
+
 def main() -> None:
     """Run the workers on each storage and print shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,6 +168,7 @@ def main() -> None:
             sweep = settings(options.trials, options.sampler, options.pruner)
             task = Task(address, Path(folder), options.items, options.width, sweep)
             task.data().prepare_data()
+            alone = creation_seconds(address)
             start = time.perf_counter()
             with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
                 times = pool.map(work, [task] * options.workers, chunksize=1)
@@ -164,7 +178,8 @@ def main() -> None:
                 f"{name:>11}: {task.sweep.trials} trials ({options.sampler}, pruner {options.pruner}), "
                 f"{options.workers} workers, "
                 f"{time.perf_counter() - start:6.1f} s in all; waiting for storage {min(shares):.1%} to "
-                f"{max(shares):.1%} of a worker's time, {1e3 * total / task.sweep.trials:.1f} ms a trial",
+                f"{max(shares):.1%} of a worker's time, {1e3 * total / task.sweep.trials:.1f} ms a trial; "
+                f"{1e3 * alone:.1f} ms to create a trial on the idle storage",
                 flush=True,
             )
 

@@ -1,9 +1,13 @@
-"""Several processes encode one data set: the real command, the plain ``ddp`` strategy, gloo on the CPU."""
+"""Several processes encode one data set: the real command, the plain ``ddp`` strategy, gloo on the CPU.
+
+A second node is a second launch on this machine. ``SOFT_LABELS_FULL=1`` also kills a node, and has torchrun start them.
+"""
 
 import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,11 +24,14 @@ from soft_labels.annotations.base import AnnotatedData
 from soft_labels.datamodules import TableDataModule
 from soft_labels.embeddings import EmbeddingStore, content_keys, stage
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
+from tests.postgres import free_port
 
 if TYPE_CHECKING:
     from tests.conftest import RunCli
 
+FULL = pytest.mark.skipif("SOFT_LABELS_FULL" not in os.environ, reason="SOFT_LABELS_FULL=1 runs it")
 REPOSITORY = Path(__file__).resolve().parents[2]
+Process = subprocess.Popen[str]
 TEXTS = 45  # of the table, in 12 batches of 4
 
 
@@ -34,14 +41,16 @@ class PaddedEncoder(Encoder):
     Args:
         notes: Folder of the notes.
         dies: The rank that kills itself before its third batch. Every batch is stored at once then, and takes a while.
+        spoilt: The ranks that give numbers that are not finite.
         batch_size: Texts a batch.
     """
 
     modality = "text"
 
-    def __init__(self, notes: Path, dies: int | None = None, batch_size: int = 4) -> None:
+    def __init__(self, notes: Path, dies: int | None = None, spoilt: Sequence[int] = (), batch_size: int = 4) -> None:
         super().__init__(batch_size)
         self.notes = notes
+        self.spoilt = spoilt
         self.dies = dies
         self.batches = 0
         if dies is not None:
@@ -65,8 +74,8 @@ class PaddedEncoder(Encoder):
         self.notes.mkdir(parents=True, exist_ok=True)
         with (self.notes / f"{os.getpid()}.jsonl").open("a") as file:
             file.write(json.dumps(batch) + "\n")
-        widest = max(map(len, batch))
-        return torch.tensor([[len(text), sum(text.encode()), 1 / widest] for text in batch])
+        widest = 0.0 if rank() in self.spoilt else max(map(len, batch))
+        return torch.tensor([[len(text), sum(text.encode()), 1.0] for text in batch]) / torch.tensor([1, 1, widest])
 
 
 class OtherOnTheSecond(TableDataModule):
@@ -87,19 +96,31 @@ def options(table: Path, store: Path, notes: Path, *more: str) -> list[str]:
     return ["embed", *data, *encoder, "--trainer.accelerator=cpu", *more]
 
 
-def start(processes: int, arguments: list[str]) -> "subprocess.Popen[str]":
-    devices = [f"--trainer.devices={processes}", "--trainer.strategy=ddp"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "soft_labels", *arguments, *devices]
+def start(processes: int, arguments: list[str], nodes: int = 1, **environment: str) -> Process:
+    devices = [f"--trainer.devices={processes}", f"--trainer.num_nodes={nodes}", "--trainer.strategy=ddp"]
+    return launch(["-m", "soft_labels", *arguments, *devices], **environment)
+
+
+def launch(python: list[str], **environment: str) -> Process:
+    """A command in a process group of its own."""
     return subprocess.Popen(
-        command, env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, *python], cwd=REPOSITORY, start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
-def finish(process: "subprocess.Popen[str]") -> str:
+def start_nodes(arguments: list[str]) -> list[Process]:
+    """Two nodes of two processes each."""
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [start(2, arguments, nodes=2, NODE_RANK=str(node), **address) for node in range(2)]
+
+
+def finish(process: Process) -> str:
+    """What a job that worked wrote to stdout."""
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    return checksum(out)
+    return out
 
 
 def checksum(out: str) -> str:
@@ -141,10 +162,11 @@ def test_the_numbers_depend_on_the_batches(run_cli: "RunCli", tiny_table: Path, 
     assert checksum(result.out) != alone
 
 
-def test_four_processes_share_the_work_and_give_the_checksum_of_one(
+def test_two_nodes_of_two_processes_share_the_work_and_give_the_checksum_of_one(
     tiny_table: Path, tmp_path: Path, alone: str
 ) -> None:
-    assert finish(start(4, options(tiny_table, tmp_path / "store", tmp_path / "notes"))) == alone
+    first, second = map(finish, start_nodes(options(tiny_table, tmp_path / "store", tmp_path / "notes")))
+    assert (checksum(first), second) == (alone, "")
     assert_each_text_once(tmp_path / "notes")
     assert sorted(map(len, encoded(tmp_path / "notes"))) == [9, 12, 12, 12]
 
@@ -152,7 +174,7 @@ def test_four_processes_share_the_work_and_give_the_checksum_of_one(
 def test_two_jobs_of_two_processes_at_once_encode_each_text_once(tiny_table: Path, tmp_path: Path, alone: str) -> None:
     notes = [tmp_path / "one", tmp_path / "two"]
     jobs = [start(2, options(tiny_table, tmp_path / "store", folder)) for folder in notes]
-    assert [finish(job) for job in jobs] == [alone, alone]
+    assert [checksum(finish(job)) for job in jobs] == [alone, alone]
     assert_each_text_once(*notes)
 
 
@@ -178,13 +200,65 @@ def test_a_process_that_read_other_data_stores_no_text_under_the_key_of_another(
 ) -> None:
     arguments = options(tiny_table, tmp_path / "store", tmp_path / "notes", f"--data={__name__}.OtherOnTheSecond")
     job = start(2, arguments)
-    _, err = job.communicate(timeout=240)
-    assert job.returncode != 0
-    assert "read other inputs than the others; give every node the same data" in err
+    assert "read other inputs than the others; give every node the same data" in refused(job)
     noted = {content_keys([text])[0]: text for share in encoded(tmp_path / "notes") for text in share}
     for shard in store_of(tmp_path / "store").shards():
         lengths = shard.read(np.arange(shard.rows))[:, 0].tolist()
         assert lengths == [len(noted[key]) for key in shard.keys]
+
+
+def refused(job: Process) -> str:
+    """The one message of a job that does not work."""
+    out, err = job.communicate(timeout=240)
+    assert (job.returncode, out, err.count("error:")) == (2, "", 1), err
+    assert "Traceback" not in err
+    return err.partition("soft-labels: error: ")[2]
+
+
+@pytest.mark.parametrize("spoilt", [[0, 1], pytest.param([1], marks=FULL)])
+def test_embeddings_that_are_not_finite_are_one_message_of_all_processes(
+    run_cli: "RunCli", tiny_table: Path, tmp_path: Path, alone: str, spoilt: list[int]
+) -> None:
+    arguments = options(tiny_table, tmp_path / "store", tmp_path / "notes")
+    assert "not finite" in refused(start(2, [*arguments, f"--data.encoder.spoilt={spoilt}"]))
+    assert [path.name for path in (tmp_path / "store").rglob(".*")] == [".lock"]
+    assert checksum(run_cli(*arguments).out) == alone
+
+
+@FULL
+@pytest.mark.parametrize("lost", [0, 1])
+def test_nodes_go_on_where_they_were_after_one_of_them_was_lost(
+    tiny_table: Path, tmp_path: Path, alone: str, lost: int
+) -> None:
+    slowly = options(tiny_table, tmp_path / "store", tmp_path / "killed", "--data.encoder.dies=9")  # which is nobody
+    nodes = start_nodes(slowly)
+    while not list((tmp_path / "store").rglob("*.safetensors")):
+        assert nodes[lost].poll() is None
+        time.sleep(0.02)
+    os.killpg(nodes[lost].pid, signal.SIGKILL)
+    _, err = nodes[1 - lost].communicate(timeout=240)
+    nodes[lost].communicate()
+    assert nodes[1 - lost].returncode == 2
+    assert "another process of this job ended" in err
+    stored = stored_rows(tmp_path / "store")
+    assert 0 < stored < TEXTS
+
+    again = start_nodes(options(tiny_table, tmp_path / "store", tmp_path / "again"))
+    assert [checksum(finish(again[0])), finish(again[1])] == [alone, ""]
+    assert sum(map(len, encoded(tmp_path / "again"))) == TEXTS - stored
+
+
+@FULL
+def test_torchrun_may_start_the_processes(tiny_table: Path, tmp_path: Path, alone: str) -> None:
+    torchrun = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc_per_node=2", "--master_addr=127.0.0.1"]
+    arguments = options(tiny_table, tmp_path / "store", tmp_path / "notes")
+    devices = ["--trainer.devices=2", "--trainer.num_nodes=2", "--trainer.strategy=ddp"]
+    port = f"--master_port={free_port()}"
+    nodes = [
+        launch([*torchrun, port, f"--node_rank={node}", "-m", "soft_labels", *arguments, *devices]) for node in range(2)
+    ]
+    assert [checksum(finish(nodes[0])), finish(nodes[1])] == [alone, ""]
+    assert_each_text_once(tmp_path / "notes")
 
 
 def test_several_devices_for_a_hosted_encoder_are_refused(run_cli: "RunCli", tiny_table: Path, tmp_path: Path) -> None:
@@ -201,3 +275,33 @@ def test_devices_that_are_not_there_are_one_message(run_cli: "RunCli", tiny_tabl
     assert result.code == 2
     assert "wanted devices to encode on" in result.err
     assert "unheard" in result.err
+
+
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_fork", "ddp_notebook"])
+def test_a_strategy_of_notebooks_is_one_message(
+    run_cli: "RunCli", tiny_table: Path, tmp_path: Path, strategy: str
+) -> None:
+    result = run_cli(*options(tiny_table, tmp_path / "store", tmp_path, f"--trainer.strategy={strategy}"))
+    assert (result.code, result.out) == (2, "")
+    assert f"--trainer.strategy={strategy} is there for notebooks; set --trainer.strategy=ddp" in result.err
+
+
+def test_a_port_that_is_taken_is_one_message(tiny_table: Path, tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        arguments = options(tiny_table, tmp_path / "store", tmp_path)
+        message = refused(start(1, arguments, nodes=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=port))
+    assert "the processes did not meet" in message
+    assert "MASTER_PORT" in message
+
+
+def test_processes_of_a_cluster_that_are_not_those_asked_for_are_one_message(
+    run_cli: "RunCli", tiny_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = {"NTASKS": 4, "NTASKS_PER_NODE": 4, "NNODES": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0}
+    for name, number in numbers.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(number))
+    devices = ["--trainer.devices=2", "--trainer.strategy=ddp"]
+    result = run_cli(*options(tiny_table, tmp_path / "store", tmp_path, *devices))
+    assert (result.code, result.out) == (2, "")
+    assert "Set `devices=4`" in result.err
