@@ -56,7 +56,8 @@ class StudyView(BaseStorage):
         begin = time.monotonic()
         trials = self.backend.get_all_trials(self._study_id, deepcopy=False)
         self._look_again = begin + max(_SECONDS, _SHARE * (time.monotonic() - begin))
-        self._known = trials
+        if len(trials) >= len(self._known):  # another thread may have looked since
+            self._known = trials
         return trials
 
     def ask(self, space: dict[str, BaseDistribution], trials: int) -> list[FrozenTrial]:
