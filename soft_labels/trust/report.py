@@ -1,0 +1,391 @@
+"""Everything that a reader needs beside a KL, from counts and predictions alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soft_labels.errors import DataError
+from soft_labels.trust.decomposition import decompose
+from soft_labels.trust.dirichlet import DirichletMixture, best, fit_mixtures
+from soft_labels.trust.floor import ceiling_range, class_marginal, constant_kl, floor_range, kl_floor, split_half
+from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, entropies, shares
+from soft_labels.trust.intervals import Interval, correlation_values, ratio_values, seed_interval
+from soft_labels.trust.peers import peer_metrics
+from soft_labels.trust.reliability import reliability
+from soft_labels.trust.sets import fit_sets
+from soft_labels.trust.worth import AnnotatorCurve, PriorWorth, Reach, annotator_curve, prior_worth
+
+NAN = float("nan")
+Measured = TypeVar("Measured")
+_HALVES_SEED = 0
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """What a data set allows, whatever the model; measured once and handed to the reports of all models.
+
+    Args:
+        counts: ``[N, C]`` of the items that judge.
+        marginal: ``[C]`` class marginal of the training items.
+        usual_entropy: Median label_entropy of the training items, nats.
+        marginal_kl: ``[N]`` KL of the class marginal, nats.
+        floors: ``[N]`` KL of a perfect model, nats; nan where annotations do not tell.
+        uniform: Mean KL of the uniform distribution, nats.
+        floor_range: Lowest and highest mean floor over mixtures of different sizes, nats.
+        ceiling_range: Lowest and highest ceiling of the entropy correlation over the same mixtures.
+        split_half: Ceiling of the entropy correlation without a model of annotators: the root of Spearman-Brown.
+        mixture: Of the true distributions, the one with the lowest BIC; ``None`` where annotations do not tell.
+        curve: Annotators against annotators, on the items ``judging``; ``None`` where nobody can be left over.
+        judging: Rows that judge worth, prior and sets: all, or half of them where no validation items were given.
+        choosing: Rows that choose strengths and thresholds where no validation items were given, else none.
+        val_counts: ``[V, C]`` of the items that choose.
+        notes: What could not be measured, and why.
+    """
+
+    counts: Floats
+    marginal: Floats
+    usual_entropy: float
+    marginal_kl: Floats
+    floors: Floats
+    uniform: float
+    floor_range: tuple[float, float]
+    ceiling_range: tuple[float, float]
+    split_half: float
+    mixture: DirichletMixture | None
+    curve: AnnotatorCurve | None
+    judging: NDArray[np.int64]
+    choosing: NDArray[np.int64]
+    val_counts: Floats
+    notes: tuple[str, ...]
+
+
+def yardsticks(
+    counts: Numbers, *, val_counts: Numbers | None = None, train_counts: Numbers | None = None
+) -> Yardsticks:
+    """Measure what a data set allows: constants, floor, ceiling and how well annotators know one another.
+
+    Args:
+        counts: ``[N, C]`` of the test items.
+        val_counts: ``[V, C]`` of the items that choose; without them a half of the test items, drawn with a fixed
+            seed, chooses and the other half judges whatever needs a choice.
+        train_counts: ``[M, C]`` for the class marginal; without them it is that of the test items, which makes the
+            constant a little better than it could be.
+
+    Raises:
+        DataError: Counts are malformed.
+    """
+    rows = as_counts(counts)
+    train = rows if train_counts is None else as_counts(train_counts, "train_counts")
+    notes = [] if train_counts is not None else ["no training counts given: the class marginal is that of these items"]
+    judging, choosing = np.arange(len(rows)), np.arange(0)
+    if val_counts is None:
+        order = np.random.default_rng(_HALVES_SEED).permutation(len(rows))
+        choosing, judging = np.sort(order[: len(rows) // 2]), np.sort(order[len(rows) // 2 :])
+        notes.append(
+            f"no validation counts given: {len(choosing)} items drawn with seed {_HALVES_SEED} choose strengths and "
+            f"thresholds, the other {len(judging)} judge worth, prior and sets"
+        )
+    val = rows[choosing] if val_counts is None else as_counts(val_counts, "val_counts")
+    given = [rows] + [part for part, name in ((val, val_counts), (train, train_counts)) if name is not None]
+    marginal, classes = class_marginal(train), rows.shape[1]
+    mixtures = _or_note(lambda: fit_mixtures(np.concatenate(given)), notes) or ()
+    halves = _or_note(lambda: split_half(rows), notes)
+    return Yardsticks(
+        counts=rows,
+        marginal=marginal,
+        usual_entropy=float(np.median(entropies(shares(train)))),
+        marginal_kl=constant_kl(rows, marginal),
+        floors=kl_floor(rows, best(mixtures)) if mixtures else np.full(len(rows), NAN),
+        uniform=float(constant_kl(rows, np.full(classes, 1 / classes)).mean()),
+        floor_range=floor_range(rows, mixtures) if mixtures else (NAN, NAN),
+        ceiling_range=ceiling_range(rows, mixtures) if mixtures else (NAN, NAN),
+        split_half=halves.ceiling if halves else NAN,
+        mixture=best(mixtures) if mixtures else None,
+        curve=_or_note(lambda: annotator_curve(rows[judging], val, marginal), notes),
+        judging=judging,
+        choosing=choosing,
+        val_counts=val,
+        notes=tuple(notes),
+    )
+
+
+def _or_note(measure: Callable[[], Measured], notes: list[str]) -> Measured | None:
+    """A measurement, or a note why it cannot be made."""
+    try:
+        return measure()
+    except DataError as error:
+        notes.append(str(error))
+        return None
+
+
+@dataclass(frozen=True)
+class TrustReport:
+    """What a model's numbers mean. Information in nats; ``_low`` and ``_high`` are 95% intervals over seeds and items.
+
+    Args:
+        items: That judge.
+        annotators: Mean number of annotators an item.
+        seeds: Of the model, over which values are means.
+        kl: Mean D_KL(label_dist || pred_dist), the sum of the next two.
+        overconfidence: Above 0: surer than right.
+        vagueness: How much less the model knows than the annotators say.
+        uniform: KL of the uniform distribution.
+        marginal: KL of the class marginal, the best constant.
+        floor: KL of a perfect model, whose annotators are finite; its range is over mixtures, not an interval.
+        share_of_achievable: 0 at the marginal, 1 at the floor.
+        accuracy: Share of items whose likeliest class has the highest count; the lowest index of equal ones.
+        entropy_corr: Pearson correlation of label_entropy and pred_entropy.
+        ceiling_low: Lowest entropy correlation of a perfect model over mixtures of different sizes.
+        ceiling_high: Highest.
+        ceiling_split_half: The same from halves of the annotators, without a mixture.
+        worth: As many annotators, shrunk to the class marginal, predict the others as well as the model does.
+        worth_reach: ``below`` 0, ``within``, ``above`` the most annotators to draw (``worth`` is then that number), or
+            ``mixed`` over seeds. Only ``within`` has an interval.
+        prior_strength: Of the model as a prior, in annotators; mean over seeds.
+        prior_annotators: Numbers of annotators beside the model.
+        prior_equals: Annotators without the model that predict as well; the ladder's top where it is reached.
+        prior_saved: Annotations an item that the model saves.
+        set_level: Share of annotators' answers that prediction sets are to hold.
+        set_share: Share that they hold.
+        set_size: Mean number of classes in a set.
+        set_share_majority: Share that sets hold which were fitted to majority labels at the same level.
+        reliability_error: Mean gap of predicted probability and annotators' share over ten bins.
+        dist_ce: DistCE, total variation distance.
+        ent_ce: EntCE, mean absolute difference of entropies; at least ``vagueness``.
+        ent_ce_constant: EntCE of one entropy for all items, the training items' median: often better than any model's.
+        rank_cs: RankCS, share of items whose classes are ranked as the annotators do.
+        manhattan: LeWiDi's Manhattan distance.
+        wasserstein: LeWiDi's Wasserstein distance, in classes; nan unless the classes are ordered.
+        po_jsd: PO-JSD, higher is better.
+        soft_accuracy: Mass that both distributions share.
+        notes: What could not be measured and why, and what stood in for what.
+    """
+
+    items: int
+    annotators: float
+    seeds: int
+    kl: float
+    kl_low: float
+    kl_high: float
+    overconfidence: float
+    overconfidence_low: float
+    overconfidence_high: float
+    vagueness: float
+    vagueness_low: float
+    vagueness_high: float
+    uniform: float
+    marginal: float
+    floor: float
+    floor_low: float
+    floor_high: float
+    share_of_achievable: float
+    share_of_achievable_low: float
+    share_of_achievable_high: float
+    accuracy: float
+    entropy_corr: float
+    entropy_corr_low: float
+    entropy_corr_high: float
+    ceiling_low: float
+    ceiling_high: float
+    ceiling_split_half: float
+    worth: float
+    worth_low: float
+    worth_high: float
+    worth_reach: Reach | Literal["mixed", "unknown"]
+    prior_strength: float
+    prior_annotators: tuple[int, ...]
+    prior_equals: tuple[float, ...]
+    prior_saved: tuple[float, ...]
+    set_level: float
+    set_share: float
+    set_size: float
+    set_share_majority: float
+    reliability_error: float
+    dist_ce: float
+    ent_ce: float
+    ent_ce_constant: float
+    rank_cs: float
+    manhattan: float
+    wasserstein: float
+    po_jsd: float
+    soft_accuracy: float
+    notes: tuple[str, ...]
+
+
+def trust_report(
+    counts: Numbers,
+    predictions: Numbers,
+    *,
+    val_counts: Numbers | None = None,
+    val_predictions: Numbers | None = None,
+    train_counts: Numbers | None = None,
+    measured: Yardsticks | None = None,
+    ordinal: bool = False,
+    set_level: float = 0.9,
+) -> TrustReport:
+    """Say what a model's KL and entropy correlation mean.
+
+    Args:
+        counts: ``[N, C]`` annotations that chose each class, of the test items.
+        predictions: ``[N, C]`` pred_dist or log_pred, or ``[S, N, C]`` of several seeds.
+        val_counts: ``[V, C]`` of validation items, which choose strengths and thresholds.
+        val_predictions: ``[V, C]`` or ``[S, V, C]``.
+        train_counts: ``[M, C]`` for the class marginal.
+        measured: :func:`yardsticks` of the same counts, so that many models share them; ``val_counts`` and
+            ``train_counts`` are then those that it was measured with.
+        ordinal: Whether the classes are ordered.
+        set_level: Share of annotators' answers that prediction sets are to hold.
+
+    Raises:
+        DataError: Counts or predictions are malformed, or belong to other items than the yardsticks.
+
+    Example:
+        >>> generator = np.random.default_rng(0)
+        >>> truth = generator.dirichlet([2.0, 1.0, 1.0], 600)
+        >>> report = trust_report(generator.multinomial(20, truth), truth)
+        >>> abs(report.share_of_achievable - 1) < 0.1
+        True
+    """
+    yard = measured or yardsticks(counts, val_counts=val_counts, train_counts=train_counts)
+    rows = yard.counts
+    if not np.array_equal(rows, as_counts(counts)):
+        raise DataError("counts: the yardsticks were measured on other counts; measure them on these")
+    log_pred = _seeds(as_log_pred(predictions, rows.shape))
+    val_pred = _val_predictions(yard, log_pred, val_predictions)
+    notes = [*yard.notes, *_warnings(rows, log_pred, val_pred)]
+    parts = decompose(rows, log_pred)
+    return TrustReport(
+        items=len(rows),
+        annotators=float(rows.sum(1).mean()),
+        seeds=len(log_pred),
+        **_ends("kl", seed_interval(parts.kl)),
+        **_ends("overconfidence", seed_interval(parts.overconfidence)),
+        **_ends("vagueness", seed_interval(parts.vagueness)),
+        uniform=yard.uniform,
+        marginal=float(yard.marginal_kl.mean()),
+        floor=float(yard.floors.mean()),
+        floor_low=yard.floor_range[0],
+        floor_high=yard.floor_range[1],
+        **_ends("share_of_achievable", _share(yard, parts.kl)),
+        accuracy=float((log_pred.argmax(-1) == rows.argmax(-1)).mean()),
+        **_ends("entropy_corr", _over(correlation_values(parts.pred_entropy, parts.label_entropy))),
+        ceiling_low=yard.ceiling_range[0],
+        ceiling_high=yard.ceiling_range[1],
+        ceiling_split_half=yard.split_half,
+        **_worth(yard, log_pred),
+        **_prior(yard, log_pred, val_pred),
+        **_sets(yard, log_pred, val_pred, set_level),
+        reliability_error=float(np.mean([reliability(rows, each).error for each in log_pred])),
+        ent_ce_constant=float(np.abs(parts.label_entropy - yard.usual_entropy).mean()),
+        **_peers(rows, log_pred, ordinal),
+        notes=tuple(notes),
+    )
+
+
+def _seeds(log_pred: Floats) -> Floats:
+    """``[S, N, C]``, also of one seed."""
+    if log_pred.ndim > 3:
+        raise DataError(f"predictions: wanted [N, C] or [S, N, C], got {log_pred.shape}; report one model at a time")
+    return log_pred if log_pred.ndim == 3 else log_pred[None]
+
+
+def _val_predictions(yard: Yardsticks, log_pred: Floats, val_predictions: Numbers | None) -> Floats | None:
+    """``[S, V, C]`` of the items that choose, or nothing."""
+    if len(yard.choosing):
+        return log_pred[:, yard.choosing]
+    if val_predictions is None:
+        return None
+    given = _seeds(as_log_pred(val_predictions, yard.val_counts.shape, "val_predictions"))
+    if len(given) != len(log_pred):
+        raise DataError(f"val_predictions: wanted {len(log_pred)} seeds as in predictions, got {len(given)}")
+    return given
+
+
+def _warnings(rows: Floats, log_pred: Floats, val_pred: Floats | None) -> list[str]:
+    """What a reader of the report must know."""
+    ruled_out = int(((rows > 0) & np.isneginf(log_pred)).any(-1).sum())
+    return [
+        *(["one seed: intervals are over items alone"] if len(log_pred) == 1 else []),
+        *([f"{ruled_out} predictions rule out a class that annotators chose: kl is infinite"] if ruled_out else []),
+        *(["no validation predictions given: no prior and no sets"] if val_pred is None else []),
+    ]
+
+
+def _ends(name: str, interval: Interval) -> dict[str, Any]:
+    """The three fields of an interval."""
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _peers(rows: Floats, log_pred: Floats, ordinal: bool) -> dict[str, Any]:
+    """Other authors' metrics, means over seeds and items."""
+    means = {name: float(values.mean()) for name, values in peer_metrics(rows, log_pred).items()}
+    return means if ordinal else {**means, "wasserstein": NAN}
+
+
+def _over(values: Floats) -> Interval:
+    """Interval over seeds and items, or nan where there are no values."""
+    return seed_interval(values) if np.isfinite(values).any() else Interval(NAN, NAN, NAN)
+
+
+def _share(yard: Yardsticks, kl: Floats) -> Interval:
+    """Share of the achievable; nan where the constant is no higher than the floor, -inf where KL is infinite."""
+    achievable = yard.marginal_kl - yard.floors
+    if not achievable.mean() > 0:
+        return Interval(NAN, NAN, NAN)
+    if not np.isfinite(kl).all():
+        return Interval(-np.inf, NAN, NAN)
+    return seed_interval(ratio_values(yard.marginal_kl - kl, achievable))
+
+
+def _worth(yard: Yardsticks, log_pred: Floats) -> dict[str, Any]:
+    """Worth in annotators, mean over seeds."""
+    if yard.curve is None:
+        return {**_ends("worth", Interval(NAN, NAN, NAN)), "worth_reach": "unknown"}
+    each = [yard.curve.worth(log_pred[seed, yard.judging]) for seed in range(len(log_pred))]
+    reaches = {worth.reach for worth in each}
+    if reaches == {"within"}:
+        return {**_ends("worth", seed_interval(np.stack([worth.values for worth in each]))), "worth_reach": "within"}
+    mean = float(np.mean([worth.annotators for worth in each]))
+    return {**_ends("worth", Interval(mean, NAN, NAN)), "worth_reach": "mixed" if len(reaches) > 1 else reaches.pop()}
+
+
+def _prior(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None) -> dict[str, Any]:
+    """The model as a prior, mean over seeds."""
+    each = [] if yard.curve is None or val_pred is None else _priors(yard, yard.curve, log_pred, val_pred)
+    number = each[0].annotators if each else ()
+    equals = [float(np.mean([prior.equals[place].annotators for prior in each])) for place in range(len(number))]
+    return {
+        "prior_strength": float(np.mean([prior.strength for prior in each])) if each else NAN,
+        "prior_annotators": number,
+        "prior_equals": tuple(equals),
+        "prior_saved": tuple(equal - k for equal, k in zip(equals, number, strict=True)),
+    }
+
+
+def _priors(yard: Yardsticks, curve: AnnotatorCurve, log_pred: Floats, val_pred: Floats) -> list[PriorWorth]:
+    """What each seed saves."""
+    return [
+        prior_worth(curve, yard.counts[yard.judging], test[yard.judging], yard.val_counts, val)
+        for test, val in zip(log_pred, val_pred, strict=True)
+    ]
+
+
+def _sets(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None, level: float) -> dict[str, Any]:
+    """Prediction sets, mean over seeds."""
+    if val_pred is None:
+        return {"set_level": level, "set_share": NAN, "set_size": NAN, "set_share_majority": NAN}
+    counts, test = yard.counts[yard.judging], log_pred[:, yard.judging]
+    majority = np.eye(counts.shape[1])[yard.val_counts.argmax(1)]
+    fitted = [
+        fit_sets(yard.val_counts, val, level).judge(counts, each) for each, val in zip(test, val_pred, strict=True)
+    ]
+    hard = [fit_sets(majority, val, level).judge(counts, each) for each, val in zip(test, val_pred, strict=True)]
+    return {
+        "set_level": level,
+        "set_share": float(np.mean([quality.share for quality in fitted])),
+        "set_size": float(np.mean([quality.size for quality in fitted])),
+        "set_share_majority": float(np.mean([quality.share for quality in hard])),
+    }
