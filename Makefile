@@ -3,17 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test lint
+.PHONY: help quickstart check test lint
 
 help:
 	@echo "make quickstart   train a soft and a hard head on the embedded data and compare them (downloads packages only)"
-	@echo "make test         lint, types, tests and doctests"
+	@echo "make check        lint, types, quick tests and doctests, on two cores"
+	@echo "make test         the same with every test"
 
 quickstart: $(VENV)/.offline
 	$(BIN)/soft-labels compare --config configs/quickstart.yaml
 
-test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+
+# Slow tests start processes and servers of their own, so they run one by one.
+test: check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,27 +1,31 @@
 """The command line: a thin dispatcher, so that help and mistakes answer before anything heavy is imported."""
 
 import importlib
+import io
 import os
+import re
 import sys
 from argparse import ArgumentError
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from soft_labels.errors import SoftLabelsError
+from soft_labels.errors import SoftLabelsError, in_words
 
 MISTAKE = 2
+_DENIED = re.compile(r"Importing '((\w+)[\w.]*)' is not allowed, denied by .* to allow it\.")
 COMMANDS = {
-    "fit": ("cli", "run_lightning", "train one head (Lightning CLI)"),
-    "validate": ("cli", "run_lightning", "metrics of a checkpoint on the validation split"),
-    "test": ("cli", "run_lightning", "metrics of a checkpoint on the test split"),
-    "predict": ("cli", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
-    "compare": ("compare", "run_compare", "train soft and hard heads on the same split and print both"),
-    "sweep": ("sweep.command", "run_sweep", "search for the best settings of each target with Optuna"),
-    "storage": ("sweep.serve", "run_storage", "serve a database of studies to many workers over gRPC"),
-    "reproduce": ("experiment.command", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),
-    "report": ("report.command", "run_report", "the tables and figures of an experiment, as one page"),
+    "fit": ("fit", "run_lightning", "train one head (Lightning CLI)"),
+    "validate": ("fit", "run_lightning", "metrics of a checkpoint on the validation split"),
+    "test": ("fit", "run_lightning", "metrics of a checkpoint on the test split"),
+    "predict": ("fit", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
+    "compare": ("compare", "run_compare", "train the heads of each arm on the same split and print them side by side"),
+    "sweep": ("sweep", "run_sweep", "search for the best settings of each arm with Optuna"),
+    "storage": ("storage", "run_storage", "serve a database of studies to many workers over gRPC"),
+    "reproduce": ("reproduce", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),
+    "report": ("report", "run_report", "the tables and figures of an experiment, as one page"),
     "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),
-    "embed": ("embed_command", "run_embed", "encode a data set's inputs once and keep the embeddings"),
-    "data": ("data_commands", "run_data", "stats: describe annotations; fetch: download a data set"),
+    "embed": ("embed", "run_embed", "encode a data set's inputs once and keep the embeddings"),
+    "data": ("data", "run_data", "init: a configuration for your file; stats: describe; fetch: download"),
 }
 
 
@@ -46,29 +50,38 @@ later: run the same command again.
 """
 
 
+class _Output(io.FileIO):
+    """Standard output that remembers a refusal, which some libraries ignore, and takes nothing more after it."""
+
+    refused: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Write, unless it was refused before."""
+        if self.refused is None:
+            try:
+                return super().write(content)
+            except OSError as error:
+                error.filename = "standard output"
+                self.refused = error
+                raise
+        return memoryview(content).nbytes
+
+
 def main() -> NoReturn:
     """Run a command; what a person can mend is one line on stderr and the error's exit code, mostly 2."""
-    arguments = sys.argv[1:]
-    if not arguments or arguments[0] in {"-h", "--help"}:
-        print(usage())  # noqa: T201
-        sys.exit(0 if arguments else MISTAKE)
-    if arguments[0] == "--version":
-        from importlib.metadata import version
-
-        print(version("soft-labels"))  # noqa: T201
-        sys.exit(0)
-    if arguments[0] not in COMMANDS:
-        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}"))
-    module, function, _ = COMMANDS[arguments[0]]
+    if sys.stderr is None:  # closed; the next file that is opened must not take its place
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 # for as long as Python runs
+    if sys.stdout is None:
+        sys.exit(_fail("standard output is closed; send it to a file, or to /dev/null"))
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _watched(sys.__stdout__)
     try:
-        getattr(importlib.import_module(f"soft_labels.{module}"), function)(arguments)
-        sys.stdout.flush()
+        _run(sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(130)
     except SystemExit as stopped:
         sys.exit(_signalled(stopped))
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
         mendable = _mendable(error)
@@ -76,6 +89,55 @@ def main() -> NoReturn:
             raise
         sys.exit(_fail(*mendable))
     sys.exit(0)
+
+
+def _watched(output: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Standard output in its own encoding and buffering, through :class:`_Output`."""
+    buffer = io.BufferedWriter(_Output(output.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(
+        buffer,
+        encoding=output.encoding,
+        errors=output.errors,
+        line_buffering=output.line_buffering,
+        write_through=output.write_through,
+    )
+
+
+def _run(arguments: list[str]) -> None:
+    """Dispatch; what was printed has left when this ends."""
+    try:
+        _dispatch(arguments)
+    except SystemExit:
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    """Send what was printed; raise what was refused, also if it was refused to a library that ignored it."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Output) and raw.refused is not None:
+        raise raw.refused
+
+
+def _dispatch(arguments: list[str]) -> None:
+    """Answer by itself, or import the command and run it."""
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        print(usage())  # noqa: T201
+        sys.exit(0 if arguments else MISTAKE)
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("soft-labels"))  # noqa: T201
+        return
+    if arguments[0] not in COMMANDS:
+        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}"))
+    from soft_labels.commands.configurations import guard
+
+    guard(arguments)
+    module, function, _ = COMMANDS[arguments[0]]
+    getattr(importlib.import_module(f"soft_labels.commands.{module}"), function)(arguments)
 
 
 def _signalled(stopped: SystemExit) -> int | str | None:
@@ -92,14 +154,19 @@ def _mendable(error: BaseException) -> tuple[str, int] | None:
         if isinstance(cause, SoftLabelsError):
             return str(cause), cause.exit_code
         cause = cause.__cause__
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}", MISTAKE
+    if isinstance(error, OSError) and (said := in_words(error)) is not None:
+        return said, MISTAKE
     return (_without_internals(str(error)), MISTAKE) if isinstance(error, ArgumentError) else None
 
 
 def _without_internals(message: str) -> str:
     """The parser's message without the types it tried and the settings it was given, which may be long or private."""
     hidden = ("Does not validate against", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+    message = _DENIED.sub(
+        r"\1 is code of a package that is neither this project's nor one of its libraries'. If you trust it, type the "
+        r"class path as an option, or set SOFT_LABELS_TRUST=\2",
+        message,
+    )
     lines = [line for line in message.splitlines() if line.strip() and not line.strip().startswith(hidden)]
     return "\n".join(lines) + f"\nsoft-labels {sys.argv[1]} --help lists the options."
 

@@ -3,7 +3,8 @@
 Pure functions over leading dimensions: the last axis is always the C classes. Information is in nats. A divergence
 takes the annotations first and the model's logits second; the two broadcast, so one ``[N, C]`` label distribution
 serves the ``[P, N, C]`` logits of a whole population. Nothing is checked here, because training calls these at every
-step: label distributions are not negative and their rows sum to 1, logits are finite, and C is at least 2.
+step: label distributions are not negative and their rows sum to 1, logits are finite or rule a class out by ``-inf``
+(never all of them), and C is at least 2.
 """
 
 import math
@@ -28,7 +29,9 @@ def label_distribution(label_counts: Tensor) -> Tensor:
         >>> label_distribution(torch.tensor([[3.0, 1.0, 0.0]]))
         tensor([[0.7500, 0.2500, 0.0000]])
     """
-    return label_counts / label_counts.sum(-1, keepdim=True)
+    total = label_counts.sum(-1, keepdim=True)
+    smaller = label_counts / (2 * label_counts.shape[-1])  # counts near the largest number have no finite sum
+    return torch.where(total.isinf(), smaller / smaller.sum(-1, keepdim=True), label_counts / total)
 
 
 def has_tie(label_counts: Tensor) -> Tensor:
@@ -110,8 +113,7 @@ def entropy_from_logits(logits: Tensor) -> Tensor:
         ``[...]`` nats, from 0 to log C.
     """
     log_pred = logits.log_softmax(-1)
-    # A log probability of -inf would give 0 * -inf = nan; any finite number gives the 0 that is meant.
-    return 0 - (log_pred.exp() * log_pred.clamp(min=torch.finfo(log_pred.dtype).min)).sum(-1)
+    return 0 - (log_pred.exp() * _finite(log_pred)).sum(-1)
 
 
 def normalized_entropy(dist: Tensor) -> Tensor:
@@ -134,7 +136,8 @@ def kl_divergence(label_dist: Tensor, logits: Tensor) -> Tensor:
         logits: ``[..., C]``.
 
     Returns:
-        ``[...]`` nats, 0 or more (equal distributions give 0 up to rounding).
+        ``[...]`` nats, 0 or more (equal distributions give 0 up to rounding); ``inf`` where a class that annotators
+        chose is ruled out.
 
     Example:
         >>> kl_divergence(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
@@ -151,9 +154,11 @@ def soft_cross_entropy(label_dist: Tensor, logits: Tensor) -> Tensor:
         logits: ``[..., C]``.
 
     Returns:
-        ``[...]`` nats: the KL divergence plus the label entropy.
+        ``[...]`` nats: the KL divergence plus the label entropy; ``inf`` where a class that annotators chose is ruled
+        out.
     """
-    return 0 - (label_dist * logits.log_softmax(-1)).sum(-1)
+    log_pred = logits.log_softmax(-1).masked_fill(label_dist == 0, 0)  # 0 * -inf would be nan
+    return 0 - (label_dist * log_pred).sum(-1)
 
 
 def jensen_shannon(label_dist: Tensor, logits: Tensor) -> Tensor:
@@ -172,7 +177,7 @@ def jensen_shannon(label_dist: Tensor, logits: Tensor) -> Tensor:
     Source:
         Lin, "Divergence measures based on the Shannon entropy", 1991, with equal weights.
     """
-    log_pred = logits.log_softmax(-1)
+    log_pred = _finite(logits.log_softmax(-1))
     log_mean = torch.logaddexp(label_dist.log(), log_pred) - math.log(2)
     label_part = torch.xlogy(label_dist, label_dist) - label_dist * log_mean
     pred_part = log_pred.exp() * (log_pred - log_mean)
@@ -254,6 +259,11 @@ def entropy_error(label_dist: Tensor, logits: Tensor) -> Tensor:
         EntCE in Baan et al., "Stop measuring calibration when humans disagree", 2022, in absolute value.
     """
     return (entropy(label_dist) - entropy_from_logits(logits)).abs()
+
+
+def _finite(log_pred: Tensor) -> Tensor:
+    """The log probabilities, very low instead of -inf: 0 * -inf would be nan, 0 times any number is the 0 meant."""
+    return log_pred.clamp(min=torch.finfo(log_pred.dtype).min)
 
 
 def _difference(label_dist: Tensor, logits: Tensor) -> Tensor:

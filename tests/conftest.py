@@ -6,25 +6,43 @@ import io
 import json
 import logging
 import math
+import os
+import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from torch import Tensor
 
 from soft_labels.__main__ import main
+from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
 
+os.environ["SOFT_LABELS_TRUST"] = "tests"  # configurations of these tests name their toys
 REPOSITORY = Path(__file__).resolve().parents[1]
 NLI_LETTERS = "enc"
 NLI_TEXTS = ("someone is outside", "someone waits for a friend", "nobody is there")
 DEMOGRAPHICS = ("gender", "race", "age", "occupation", "education")
+TOY_SPACE = {"model.lr": {"categorical": [1e-3, 1e-2, 0.1]}, "data.batch_size": {"categorical": [8, 16]}}
+TOY_GRID = {
+    "space": {
+        "model.lr": {"categorical": [1e-2, 1e-3]},
+        "data.batch_size": {"categorical": [8, 16]},
+        "trainer.max_epochs": {"categorical": [2, 4]},
+    },
+    "sampler": "grid",
+}
+TOY_RANDOM = {**TOY_GRID, "sampler": {"class_path": "optuna.samplers.RandomSampler"}, "trials": 3}
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +149,56 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def heard() -> None:
+    """Runs in a child before its program: Ctrl-C reaches it also where these tests run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+@contextmanager
+def started(*command: str | Path, **options: Any) -> Iterator["subprocess.Popen[Any]"]:
+    """A process that hears signals and is gone when the block ends, however it does."""
+    process = subprocess.Popen(command, preexec_fn=heard, **options)  # noqa: PLW1509 # it only sets signals
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+Mount = Callable[[str], Path]
+
+
+def system(name: str, *arguments: str | Path) -> bool:
+    """Whether a command of the system did what it was told; not, where there is none."""
+    command = shutil.which(name)
+    return (
+        command is not None and not subprocess.run([command, *arguments], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts a file system of a size, as ``64k``, or with ``ro`` one that cannot be written; gone at the end."""
+    mounted: list[Path] = []
+
+    def mount(options: str) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        flags = options if "=" in options or options == "ro" else f"size={options}"
+        if not system("mount", "-t", "tmpfs", "-o", flags, "tmpfs", folder):
+            pytest.skip("this user may not mount a small disk (tmpfs)")
+        mounted.append(folder)
+        return folder
+
+    try:
+        yield mount
+    finally:
+        for folder in mounted:
+            assert system("umount", "--lazy", folder)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command left: exit code, stdout and stderr."""
@@ -141,6 +209,7 @@ class Result:
 
 
 RunCli = Callable[..., Result]
+MakeOptions = Callable[..., SweepOptions]
 
 
 @pytest.fixture(scope="session")
@@ -243,3 +312,68 @@ def trained(
     assert run_cli("fit", *options).code == 0
     (folder,) = (root / "lightning_logs" / "chaosnli").iterdir()
     return Run(folder, options)
+
+
+@pytest.fixture(scope="session")
+def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("toy-data") / "store"
+
+
+@pytest.fixture(scope="session")
+def toy_options(toy_store: Path) -> tuple[str, ...]:
+    """Options of ``fit`` on small data."""
+    return (
+        "--data=tests.toys.SeededData", "--data.encoder=tests.toys.SeededEncoder", "--data.items=80",
+        f"--data.store={toy_store}", "--trainer.accelerator=cpu", "--trainer.max_epochs=3", "--model.hidden_width=8",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_options(toy_options: tuple[str, ...], tmp_path: Path) -> MakeOptions:
+    """Parses the options of a sweep whose file holds the given settings."""
+
+    def make(*arguments: str, space: Any = TOY_SPACE, **settings: Any) -> SweepOptions:
+        path = tmp_path / "search.yaml"
+        path.write_text(yaml.safe_dump({"space": space, **settings}, sort_keys=False), encoding="utf-8")
+        return parse_sweep([*toy_options, f"--sweep={path}", *arguments])
+
+    return make
+
+
+def write_tiny_experiment(folder: Path, **settings: Any) -> Path:
+    """The configuration of an experiment that takes a second; its store lies beside it.
+
+    Args:
+        folder: Where its files are written.
+        settings: Settings of the experiment beside the usual ones.
+    """
+    data = {
+        "class_path": "tests.toys.SeededData",
+        "init_args": {
+            "items": 120,
+            "store": str(folder / "store"),
+            "encoder": {"class_path": "tests.toys.SeededEncoder", "init_args": {"width": 8}},
+        },
+    }
+    files = {
+        "data": {"data": data, "model": {"hidden_width": 16}},
+        "grid": TOY_GRID,
+        "random": TOY_RANDOM,
+        "experiment": {
+            "experiment": {
+                "name": "tiny",
+                "datasets": [[str(folder / "data.yaml")]],
+                "sweeps": {name: str(folder / f"{name}.yaml") for name in ("grid", "random")},
+                "seeds": 3,
+                **settings,
+            }
+        },
+    }
+    for name, content in files.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return folder / "experiment.yaml"
+
+
+@pytest.fixture
+def tiny_experiment(tmp_path: Path) -> Path:
+    return write_tiny_experiment(tmp_path)

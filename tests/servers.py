@@ -31,7 +31,7 @@ def served(name: str, folder: Path) -> Iterator[str]:
 def proxied(url: str) -> Iterator[str]:
     """The address of ``soft-labels storage`` before a database."""
     port = free_port()
-    code = "import sys; from soft_labels.sweep.serve import run_storage; run_storage(sys.argv)"
+    code = "import sys; from soft_labels.commands.storage import run_storage; run_storage(sys.argv)"
     with subprocess.Popen([sys.executable, "-c", code, f"--storage={url}", f"--port={port}"]) as server:
         try:
             answers(port)

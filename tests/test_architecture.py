@@ -14,42 +14,24 @@ MOST_LINES = 400
 ARROWS = {
     "errors": "",
     "files": "",
-    "distributions": "",
-    "heads": "",
-    "annotations": "distributions errors files",
-    "splits": "errors files",
-    "encoders": "annotations.base errors files",
-    "embeddings": "annotations.base encoders.base encoders.hosted errors files progress",
-    "metrics": "distributions",
-    "objectives": "distributions",
-    "figures": "distributions",
-    "batches": "",
-    "runs": "datamodules errors objectives",
-    "population": "batches datamodules distributions errors heads metrics objectives progress runs splits",
-    "records": "errors files runs",
-    "runner": "datamodules distributions heads metrics records runs",
-    "engines": "errors lightning_engine population runs",
-    "checkpoints": "datamodules files lightning_engine records runs",
-    "curves": "callbacks files records",
-    "experiment": "annotations checkpoints cli curves datamodules distributions engines errors experiment_index files "
-    "objectives records report.command runner runs splits sweep",
-    "datamodules": "annotations batches distributions embeddings encoders.base errors splits",
-    "module": "batches errors heads metrics objectives runs splits",
-    "callbacks": "datamodules distributions figures files module splits",
-    "cli": "callbacks datamodules errors module",
-    "embed_command": "cli datamodules embeddings encoders.hosted errors",
-    "lightning_engine": "cli datamodules module progress runs",
-    "sweep": "checkpoints cli curves datamodules engines errors files objectives records runner runs",
-    "metric_names": "",
+    "palette": "",
     "progress": "",
-    "compare": "cli distributions errors metric_names objectives progress",
-    "cluster": "errors files",
-    "stats": "",
-    "experiment_index": "errors files objectives",
-    "report": "errors experiment_index files metric_names objectives records runs stats",
-    "data_commands": "annotations cli distributions errors",
+    "distributions": "",
+    "annotations": "distributions errors files",
+    "encoders": "annotations.base errors files",
+    "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
+    "metrics": "distributions",
+    "data": "annotations distributions embeddings encoders.base errors files",
+    "training": "data distributions embeddings errors files metrics palette progress",
+    "runs": "data distributions errors files metrics training",
+    "sweep": "data errors files runs training",
+    "experiment": "annotations data distributions errors files metrics runs sweep training",
+    "report": "errors experiment.index files metrics palette runs training",
+    "commands": "annotations data distributions embeddings encoders errors experiment files metrics progress report "
+    "runs sweep training trust",
+    "trust": "distributions errors",
     "__init__": "",
-    "__main__": "errors",
+    "__main__": "commands.configurations errors",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {
@@ -58,8 +40,21 @@ TESTS_OF_THE_WHOLE = {
     "test_cluster_readme",
     "test_configs",
     "test_ddp",
+    "test_dependencies",
+    "test_extension",
     "test_notebooks",
     "test_readme",
+}
+
+# Modules without a test file of their own, and why.
+UNTESTED_ALONE = {
+    "annotations/_layout": "test_chaosnli and test_cifar10h read its files",
+    "errors": "words and exit codes; test_bad_input and test_main see them",
+}
+# Configurations are read by one room; whoever else asks their parser, and why.
+CONFIG_READERS = {"jsonargparse", "LightningCLI", "LightningArgumentParser"}
+READS_CONFIGS = {
+    "sweep/settings": "a sampler or pruner that a search space file names is made anew for each study",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -71,7 +66,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(source: str) -> set[str]:
-    """Names of this package that a source imports at any depth, as ``splits.draw_split``."""
+    """Names of this package that a source imports at any depth, as ``data.split.draw_split``."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -105,10 +100,10 @@ def test_the_arrows_have_no_circle() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "import soft_labels.module",
+        "import soft_labels.training.module",
         "from soft_labels import module",
-        "def late():\n    from soft_labels.module import SoftLabelModule",
-        "from soft_labels.encoders.timm_image import TimmEncoder",
+        "def late():\n    from soft_labels.training.module import SoftLabelModule",
+        "from soft_labels.encoders.image import TimmEncoder",
         "from soft_labels import annotations",
     ],
 )
@@ -130,3 +125,55 @@ def test_a_test_lies_where_its_module_lies(path: Path) -> None:
     name = path.stem.removeprefix("test_")
     candidates = [folder / f"{stem}.py" for stem in (name, f"_{name}", f"__{name}__")]
     assert any(candidate.is_file() for candidate in candidates), f"no {name_of(candidates[0])}"
+
+
+def stem_of(path: Path) -> str:
+    """A module without its ending, as ``sweep/space``."""
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.stem != "__init__"], ids=name_of)
+def test_a_module_has_its_test_file(path: Path) -> None:
+    stem, folder = stem_of(path), REPOSITORY / "tests" / path.relative_to(PACKAGE).parent
+    wanted = folder / f"test_{path.stem.strip('_')}.py"
+    excused = stem in UNTESTED_ALONE
+    assert wanted.is_file() != excused, f"{name_of(path)} wants {name_of(wanted)}, or no excuse where it is there"
+
+
+def test_every_excuse_is_of_a_module() -> None:
+    stems = {stem_of(path) for path in MODULES}
+    assert {*UNTESTED_ALONE, *READS_CONFIGS} <= stems
+
+
+def config_readers(source: str) -> set[str]:
+    """What a source imports at any depth that reads configurations."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.update({(node.module or "").split(".")[0], *(alias.name for alias in node.names)})
+    return found & CONFIG_READERS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_commands_alone_read_configurations(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0]
+    found = config_readers(path.read_text(encoding="utf-8"))
+    allowed = room == "commands" or stem_of(path) in READS_CONFIGS
+    assert allowed or not found, f"{name_of(path)} uses {sorted(found)}; let commands read, and take flat arguments"
+    assert found or stem_of(path) not in READS_CONFIGS, f"{name_of(path)} needs no exception"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import jsonargparse.typing",
+        "from jsonargparse import Namespace",
+        "def late():\n    from lightning.pytorch.cli import LightningCLI",
+        "from lightning.pytorch.cli import LightningArgumentParser as Parser",
+    ],
+)
+def test_a_reader_of_configurations_is_found_in_every_form(source: str) -> None:
+    assert not config_readers("from lightning.pytorch import Trainer\nimport json\n")
+    assert len(config_readers(source)) == 1

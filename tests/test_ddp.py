@@ -10,7 +10,8 @@ import pytest
 
 OPTIONS = [
     "--data=tests.toys.SeededData", "--data.encoder=tests.toys.SeededEncoder", "--data.items=203",
-    "--data.batch_size=10", "--model.hidden_width=32", "--model.dropout=0.3", "--model.scheduler=plateau",
+    "--data.batch_size=10", "--model.calibration=temperature",
+    "--model.hidden_width=32", "--model.dropout=0.3", "--model.scheduler=plateau",
     "--trainer.accelerator=cpu", "--trainer.max_epochs=6", "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",
 ]  # fmt: skip
@@ -36,6 +37,7 @@ def run_command(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_test_metrics_of_one(tmp_path: Path) -> None:
     one = fit_and_test(tmp_path / "one", 1)
     two = fit_and_test(tmp_path / "two", 2)

@@ -242,3 +242,52 @@ def test_counts_functions_take_leading_dimensions() -> None:
     assert torch.equal(has_tie(stacked), has_tie(counts).reshape(2, 3))
     assert torch.equal(majority_label(stacked), majority_label(counts).reshape(2, 3))
     assert torch.equal(label_distribution(stacked), label_distribution(counts).reshape(2, 3, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_counts_near_the_largest_number_still_give_their_shares(dtype: torch.dtype) -> None:
+    largest = torch.finfo(dtype).max
+    counts = torch.tensor([[largest, largest, largest / 2], [largest, 0.0, 0.0], [3.0, 1.0, 0.0]], dtype=dtype)
+    wanted = torch.tensor([[0.4, 0.4, 0.2], [1.0, 0.0, 0.0], [0.75, 0.25, 0.0]], dtype=dtype)
+    torch.testing.assert_close(label_distribution(counts), wanted)
+    assert torch.equal(label_distribution(counts[2]), counts[2] / 4)
+
+
+RULED_OUT = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]), torch.tensor([[1.0, 0.5, -math.inf]] * 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_class_ruled_out_has_its_right_value_in_every_divergence(dtype: torch.dtype) -> None:
+    label_dist, logits = (part.to(dtype) for part in RULED_OUT)
+    p, q = label_dist.double().numpy(), scipy.special.softmax(logits.double().numpy(), axis=-1)
+    distance = scipy.spatial.distance.jensenshannon(p, q, axis=-1)
+    wanted = {
+        kl_divergence: scipy.special.rel_entr(p, q).sum(-1),
+        soft_cross_entropy: scipy.special.rel_entr(p, q).sum(-1) + scipy.special.entr(p).sum(-1),
+        jensen_shannon: distance**2,
+        total_variation: np.abs(p - q).sum(-1) / 2,
+        brier_score: ((p - q) ** 2).sum(-1),
+        entropy_error: np.abs(scipy.special.entr(p).sum(-1) - scipy.special.entr(q).sum(-1)),
+    }
+    assert np.isinf(wanted[kl_divergence]).tolist() == [False, True]
+    for divergence, values in wanted.items():
+        torch.testing.assert_close(divergence(label_dist, logits), torch.tensor(values, dtype=dtype))
+
+
+@pytest.mark.parametrize("divergence", [kl_divergence, soft_cross_entropy, jensen_shannon])
+def test_gradients_are_finite_where_nobody_chose_the_class_that_is_ruled_out(divergence: Divergence) -> None:
+    label_dist, logits = (part[:1] for part in RULED_OUT)
+    logits = logits.clone().requires_grad_()
+    divergence(label_dist, logits).sum().backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad[0, 2] == 0
+
+
+def test_values_and_gradients_of_finite_logits_are_those_of_the_plain_formula_bit_for_bit() -> None:
+    counts, logits = random_case(40, 5)
+    label_dist, logits = label_distribution(counts).float(), logits.float().requires_grad_()
+    plain = 0 - (label_dist * logits.log_softmax(-1)).sum(-1)
+    values = soft_cross_entropy(label_dist, logits)
+    assert torch.equal(values, plain)
+    assert torch.equal(*(torch.autograd.grad(part.sum(), logits)[0] for part in (values, plain)))

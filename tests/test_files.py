@@ -1,8 +1,20 @@
+import errno
+import fcntl
+import os
+import resource
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+import torch
+from safetensors.numpy import save_file
 
-from soft_labels.files import PARTIAL_PREFIX, write_text, written_whole
+from soft_labels.errors import in_words
+from soft_labels.files import PARTIAL_PREFIX, NamedLock, write_text, written_whole
+from tests.conftest import Mount
 
 
 def test_a_file_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -43,3 +55,119 @@ def test_text_replaces_text_as_utf8(tmp_path: Path) -> None:
     write_text(path, "old and longer")
     write_text(path, "né")
     assert path.read_bytes() == "né".encode()
+
+
+NUMBERS = np.arange(100_000, dtype=np.float64)
+
+
+def save_tensor(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        torch.save(torch.from_numpy(NUMBERS), file)
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "bytes": lambda path: path.write_bytes(NUMBERS.tobytes()),
+    "safetensors": lambda path: save_file({"numbers": NUMBERS}, path),
+    "torch": save_tensor,
+    "polars": lambda path: pl.DataFrame({"numbers": NUMBERS}).write_csv(path),
+    "numpy": lambda path: np.save(path.with_suffix(".npy"), NUMBERS),
+}
+
+
+def refused(path: Path, writer: Callable[[Path], object]) -> OSError:
+    def attempt() -> None:
+        with written_whole(path) as partial:
+            writer(partial)
+
+    with pytest.raises(OSError, match=r"Errno \d+") as caught:
+        attempt()
+    return caught.value
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_said_of_the_file_and_leaves_the_old_one(small_disk: Mount, name: str) -> None:
+    folder = small_disk("100k")
+    path = folder / "result.npy"
+    write_text(path, "old")
+    error = refused(path, WRITERS[name])
+    assert (error.errno, error.filename) == (errno.ENOSPC, str(path))
+    assert f"{path}: No space left on device; make room there" in (in_words(error) or "")
+    assert path.read_text() == "old"
+    assert list(folder.iterdir()) == [path]
+
+
+def test_a_disk_without_room_for_a_name_and_one_that_is_read_only_are_named_too(small_disk: Mount) -> None:
+    full, fixed = small_disk("nr_inodes=2"), small_disk("ro")
+    write_text(full / "one", "whole")
+    error = refused(full / "two", WRITERS["bytes"])
+    assert (error.errno, error.filename) == (errno.ENOSPC, str(full / "two"))
+    error = refused(fixed / "new" / "one", WRITERS["bytes"])
+    assert (error.errno, error.filename) == (errno.EROFS, str(fixed / "new"))
+
+
+def test_a_file_that_may_not_grow_so_large_is_named(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        error = refused(tmp_path / "large", WRITERS["bytes"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert (error.errno, error.filename) == (errno.EFBIG, str(tmp_path / "large"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_another_file_stays_what_it_is(tmp_path: Path) -> None:
+    error = refused(tmp_path / "result", lambda path: (tmp_path / "input").read_text())
+    assert (error.errno, error.filename) == (errno.ENOENT, str(tmp_path / "input"))
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else shows it but a power cut."""
+    path, events, flush = tmp_path / "result", list[str](), os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed = Path(f"/proc/self/fd/{handle}").readlink()
+        there = path.read_text() if path.exists() else "nothing"
+        events.append(f"{'folder' if flushed == tmp_path else flushed.read_text()} flushed, {there} there")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(path, "new")
+    assert events == ["new flushed, nothing there", "folder flushed, new there"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o002])
+def test_every_writer_leaves_the_mode_of_a_new_file(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        for name in ("bytes", "safetensors", "polars"):
+            with written_whole(tmp_path / name) as partial:
+                WRITERS[name](partial)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
+def test_locks_that_a_file_system_does_not_know_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """No local file system is without locks, so the system's answer is made up."""
+
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError, match=r"Errno \d+") as caught, NamedLock(tmp_path / ".lock"):
+        pass
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path / ".lock"))
+    assert "run the same command again" in (in_words(caught.value) or "")
+
+
+def test_a_named_lock_is_one(tmp_path: Path) -> None:
+    with NamedLock(tmp_path / ".lock"), pytest.raises(TimeoutError), NamedLock(tmp_path / ".lock", blocking=False):
+        pass

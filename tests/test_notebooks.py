@@ -54,6 +54,7 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
 
 
+@pytest.mark.slow
 @needs_packaged_encoders
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_the_soft_head_comes_closer_to_the_annotators(

@@ -15,9 +15,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from soft_labels.annotations import sources
 from soft_labels.annotations.download import RemoteFile
+from soft_labels.experiment.arms import read_arms
+from soft_labels.training.calibration import CALIBRATIONS
+from soft_labels.training.objectives import LOSSES, TARGETS
 from tests.conftest import RunCli
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +97,7 @@ def quick_form(command: str, quick: tuple[str, ...], folder: Path) -> list[str]:
     return [*arguments, *extra]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fetchable")
 @pytest.mark.filterwarnings("ignore:entropy_corr is nan")
 def test_every_command_of_the_readme_works_in_its_order(
@@ -110,19 +115,35 @@ def test_every_command_of_the_readme_works_in_its_order(
     assert (workplace / "lightning_logs" / "data_stats" / "entropy.png").is_file()
 
 
+def test_the_readme_names_every_target_loss_and_calibration() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert rows == [*TARGETS, *LOSSES, *(name for name in CALIBRATIONS if name != "none")]
+
+
 def test_the_other_commands_are_run_by_ci_or_below() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     rest = [command for command in commands() if command and not command.startswith("soft-labels ")]
+    # what make check does is done by make test
+    elsewhere = {"source .venv/bin/activate", "tensorboard --logdir lightning_logs", "make check"}
     for command in rest:
-        if command not in {"source .venv/bin/activate", "tensorboard --logdir lightning_logs"}:
+        if command not in elsewhere:
             assert CI_RUNS.fullmatch(command), f"nothing runs {command!r}"
             assert command in script
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:
     monkeypatch.chdir(workplace)
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), {})  # noqa: S102 (our own README)
+
+
+def test_the_arms_of_the_readme_are_arms() -> None:
+    (block,) = (block for block in blocks("yaml") if "arms:" in block)
+    experiment = yaml.safe_load(block)["experiment"]
+    arms = read_arms(experiment["arms"], experiment["baseline"])
+    assert arms.names == ("hard", "soft", "hard_t")
+    assert arms["hard_t"].derived_from == "hard"
 
 
 def test_every_file_that_the_readme_names_is_there() -> None:
@@ -131,6 +152,7 @@ def test_every_file_that_the_readme_names_is_there() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.slow
 def test_tensorboard_serves_the_runs(workplace: Path) -> None:
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(workplace / "lightning_logs")]
     server = subprocess.Popen(

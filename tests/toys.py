@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.data import AnnotationDataModule
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
 
 CLASSES = ("low", "middle", "high")
@@ -56,7 +56,8 @@ class SeededData(AnnotationDataModule):
 
     def read(self) -> AnnotatedData:
         texts = [f"text {number}" for number in range(self.items)]
-        features = self.encoder.forward(self.encoder.preprocess(texts))
+        encoder = self.encoder or SeededEncoder()
+        features = encoder.forward(encoder.preprocess(texts))
         generator = np.random.default_rng(0)
         weights = generator.standard_normal((features.shape[1], len(CLASSES))) / np.sqrt(features.shape[1])
         true_dist = torch.softmax(2 * features.double() @ torch.from_numpy(weights), dim=1)

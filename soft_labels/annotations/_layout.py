@@ -55,7 +55,7 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{path}, line {number}"
             try:
                 record = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"{where}: wanted one JSON object, got {line[:40]!r} ({error}); is the file truncated? "
                     "Fetch or write it again"

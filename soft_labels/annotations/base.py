@@ -1,7 +1,7 @@
 """The one record that every data set is read into."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soft_labels.annotations.annotators import About, Annotations, Reading
 from soft_labels.errors import DataError
 
 Modality = Literal["text", "text_pair", "image"]
@@ -32,6 +33,10 @@ class Items:
     inputs: Sequence[Input]
     modality: Modality
 
+    def take(self, rows: Sequence[int]) -> "Items":
+        """The items at ``rows``, in that order."""
+        return replace(self, uids=tuple(self.uids[row] for row in rows), inputs=[self.inputs[row] for row in rows])
+
 
 @dataclass(frozen=True)
 class AnnotatedData:
@@ -47,6 +52,9 @@ class AnnotatedData:
         ordinal: Whether the classes are ordered, as ratings are.
         groups: ``[N]`` items of one group never straddle splits when grouping is on; ``None`` where there are none.
         true_dist: ``[N, C]`` the distribution that generated the annotations, known for simulated data only.
+        annotations: Every annotation by itself, where annotators are known; ``label_counts`` are their sums.
+        about: Columns that describe the items, one value an item.
+        reading: How a file became these data, where one did.
 
     Raises:
         DataError: A name, a length, a shape, a count or a uid is not as said above.
@@ -61,6 +69,9 @@ class AnnotatedData:
     ordinal: bool = False
     groups: tuple[str, ...] | None = None
     true_dist: Tensor | None = None
+    annotations: Annotations | None = None
+    about: About = field(default_factory=dict)
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         """Check everything that later stages rely on."""
@@ -123,6 +134,8 @@ class AnnotatedData:
             label_counts=self.label_counts[index],
             groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
             true_dist=None if self.true_dist is None else self.true_dist[index],
+            annotations=None if self.annotations is None else self.annotations.take(rows, len(self)),
+            about={name: tuple(values[row] for row in rows) for name, values in self.about.items()},
         )
 
     def sorted_by_uid(self) -> "AnnotatedData":

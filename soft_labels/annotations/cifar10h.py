@@ -106,8 +106,9 @@ def hard_subset(label_counts: Tensor, per_bin: int = 200, bins: int = 10, seed: 
 def _load(path: Path) -> NDArray[np.generic]:
     """An array, never a pickle."""
     try:
-        array: NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        with path.open("rb") as file:  # np.load would take archives as well
+            array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
         raise DataError(f"{path}: no NumPy array ({error}). {remedy('cifar10h')}") from error
     return array
 

@@ -1,13 +1,16 @@
 """Fetch one pinned file: mirrors in turn, resumed where it broke off, put in place only when its digest is right."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
 from tenacity import (
@@ -20,6 +23,7 @@ from tenacity import (
 )
 
 from soft_labels.errors import DownloadError
+from soft_labels.files import NamedLock
 
 AGAIN = 'run "soft-labels data fetch" again'
 
@@ -33,6 +37,8 @@ class RemoteFile:
         urls: Mirrors, tried in this order.
         sha256: SHA-256 of the content, in hexadecimal; ``None`` where only the git blob id is known.
         git_blob_sha1: The id git gives the content: SHA-1 of ``blob SIZE``, a zero byte and the content.
+        most_bytes: Its size, or an upper bound; a mirror that sends more is wrong.
+        redirects_to: Hosts that a mirror may redirect to, besides those of ``urls``.
 
     Raises:
         DownloadError: Not exactly one of the two digests is given.
@@ -42,6 +48,8 @@ class RemoteFile:
     urls: tuple[str, ...]
     sha256: str | None = None
     git_blob_sha1: str | None = None
+    most_bytes: int = 2**30
+    redirects_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that there is one digest to verify."""
@@ -71,12 +79,16 @@ class RetryPolicy:
         first_wait_s: Wait after the first failure, in seconds; it doubles with each further one, plus a random part.
         longest_wait_s: Upper limit of any wait, also of one that the server asks for with ``Retry-After``.
         timeout_s: Seconds without an answer or without a byte after which a connection counts as broken.
+        slowest_bytes_s: Bytes a second below which, over the whole file and all mirrors, no more is waited for.
+        shortest_s: Seconds that even a small file may take.
     """
 
     attempts: int = 4
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     timeout_s: float = 30.0
+    slowest_bytes_s: float = 20_000.0
+    shortest_s: float = 600.0
 
 
 DEFAULT_RETRY = RetryPolicy()
@@ -103,7 +115,7 @@ def fetch_file(file: RemoteFile, root: Path, *, retry: RetryPolicy = DEFAULT_RET
     try:
         if not _is_there(file, target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{target}.lock"):
+            with NamedLock(f"{target}.lock"):
                 if not _is_there(file, target):
                     _Transfer(file, target, retry).run()
     except OSError as error:
@@ -130,6 +142,10 @@ class _MirrorError(Exception):
     """A mirror cannot give the file."""
 
 
+class _TooSlowError(Exception):
+    """All mirrors together took too long."""
+
+
 class _PassingError(Exception):
     """A failure that may be gone at the next request, after ``wait_s`` seconds if they are known."""
 
@@ -146,6 +162,8 @@ class _Transfer:
         self.target = target
         self.part = target.with_name(f"{target.name}.part")
         self.retry = retry
+        self.most_seconds = max(retry.shortest_s, file.most_bytes / retry.slowest_bytes_s)
+        self.deadline = time.monotonic() + self.most_seconds
 
     def run(self) -> None:
         """Try the mirrors in turn, unless an earlier call already received everything."""
@@ -157,6 +175,9 @@ class _Transfer:
                 self._from_mirror(url)
             except (_MirrorError, _PassingError, httpx.HTTPError) as error:
                 failures += f"\n  {url}: {str(error) or type(error).__name__}"
+            except _TooSlowError as error:
+                failures += f"\n  {url}: {error}"
+                break
             else:
                 return
         raise DownloadError(
@@ -181,8 +202,19 @@ class _Transfer:
             reraise=True,
         )
         headers = {"Accept-Encoding": "identity"}  # a range of compressed bytes would not be a range of the file
-        with httpx.Client(headers=headers, timeout=self.retry.timeout_s, follow_redirects=True) as client:
+        hooks: dict[str, list[Callable[..., Any]]] = {"request": [partial(self._check_address, url)]}
+        with httpx.Client(
+            headers=headers, timeout=self.retry.timeout_s, follow_redirects=True, event_hooks=hooks
+        ) as client:
             retrying(self._attempt, client, url)
+
+    def _check_address(self, url: str, request: httpx.Request) -> None:
+        """Ask no host that is not named, and never without the encryption that the mirror's address has."""
+        pinned, asked = httpx.URL(url), request.url
+        if (pinned.scheme, asked.scheme) == ("https", "http"):
+            raise _MirrorError(f"it steps down from https to {asked}")
+        if asked.host not in {*(httpx.URL(each).host for each in self.file.urls), *self.file.redirects_to}:
+            raise _MirrorError(f"it redirects to {asked.host}, which is none of the hosts named for this file")
 
     def _wait_s(self, state: RetryCallState) -> float:
         """Seconds until the next request: the server's wish or exponential back-off, both bounded."""
@@ -228,9 +260,19 @@ class _Transfer:
         progress = Progress(console=console, disable=not console.is_terminal)
         with progress, self.part.open("ab" if start else "wb") as stream:
             task = progress.add_task(self.target.name, total=total, completed=start)
+            received = start
             for chunk in response.iter_raw():
+                received += len(chunk)
+                self._check_limits(received)
                 stream.write(chunk)
                 progress.advance(task, len(chunk))
+
+    def _check_limits(self, received: int) -> None:
+        """Take no more bytes than the file has, and no more time than that many bytes should need."""
+        if received > self.file.most_bytes:
+            raise _MirrorError(f"it sends more than the {self.file.most_bytes:,} bytes that the file may have")
+        if time.monotonic() > self.deadline:
+            raise _TooSlowError(f"not whole after {self.most_seconds:,.0f} seconds; what arrived is kept")
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

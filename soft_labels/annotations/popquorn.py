@@ -10,7 +10,8 @@ from pathlib import Path
 
 from soft_labels.annotations._layout import locate
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.annotations.table import read_table
+from soft_labels.annotations.table.read import read_table
+from soft_labels.annotations.table.settings import TableSettings
 
 RATINGS = ("1", "2", "3", "4", "5")
 CLASS_NAMES = ("1 (not polite at all)", "2", "3", "4", "5 (very polite)")
@@ -34,13 +35,14 @@ def read_popquorn(root: Path) -> AnnotatedData:
     """
     data = read_table(
         locate(root, "popquorn", "dataset", "politeness_rating", "raw_data.csv"),
-        form="long",
-        uid_column="instance_id",
-        text_column="text",
-        annotator_column="user_id",
-        label_column="politeness",
-        class_names=RATINGS,
-        ordinal=True,
-        name="popquorn",
+        TableSettings(
+            uid_column="instance_id",
+            text_column="text",
+            annotator_column="user_id",
+            label_column="politeness",
+            class_names=RATINGS,
+            ordinal=True,
+            name="popquorn",
+        ),
     )
     return replace(data, class_names=CLASS_NAMES)

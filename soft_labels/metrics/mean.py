@@ -1,21 +1,13 @@
 """Metrics that are a mean over the items of a split."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from soft_labels.distributions import (
-    brier_score,
-    entropy_error,
-    jensen_shannon,
-    kl_divergence,
-    ranked_probability_score,
-    soft_cross_entropy,
-    total_variation,
-    wasserstein,
-)
+from soft_labels.distributions import kl_divergence
 from soft_labels.metrics.inputs import STATE_DTYPE, check_distributions, check_labels
 
 
@@ -57,10 +49,24 @@ class MeanLoss(_MeanOverItems):
         self._add(losses)
 
 
-class _MeanDivergence(_MeanOverItems):
-    """Mean of a function of label distribution and logits."""
+class MeanDivergence(_MeanOverItems):
+    """Mean of a function of label distribution and logits.
 
-    per_item: "ClassVar[staticmethod[[Tensor, Tensor], Tensor]]"
+    Args:
+        of_items: Of label distributions and logits, both ``[B, C]``: ``[B]``, lower for the better.
+        kwargs: See :class:`torchmetrics.Metric`.
+
+    Example:
+        >>> from soft_labels.distributions import total_variation
+        >>> metric = MeanDivergence(total_variation)
+        >>> metric.update(logits=torch.tensor([[0.0, 0.0]]), label_dist=torch.tensor([[1.0, 0.0]]))
+        >>> metric.compute().item()
+        0.5
+    """
+
+    def __init__(self, of_items: Callable[[Tensor, Tensor], Tensor], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.of_items = of_items
 
     def update(self, logits: Tensor, label_dist: Tensor) -> None:
         """Take in one batch.
@@ -73,11 +79,27 @@ class _MeanDivergence(_MeanOverItems):
             ValueError: The shapes are not as said above.
         """
         check_distributions(logits, label_dist)
-        self._add(self.per_item(label_dist.to(STATE_DTYPE), logits.to(STATE_DTYPE)))
+        self._add(self.of_items(label_dist.to(STATE_DTYPE), logits.to(STATE_DTYPE)))
 
 
-class KLDivergence(_MeanDivergence):
+class TrueDivergence(MeanDivergence):
+    """The same against the distribution that generated the annotations."""
+
+    def update(self, logits: Tensor, true_dist: Tensor) -> None:  # named as the collection names it
+        """Take in one batch.
+
+        Args:
+            logits: ``[B, C]`` of the model.
+            true_dist: ``[B, C]`` rows sum to 1.
+        """
+        super().update(logits, true_dist)
+
+
+class KLDivergence(MeanDivergence):
     """Mean D_KL(label_dist || pred_dist), nats.
+
+    Args:
+        kwargs: See :class:`torchmetrics.Metric`.
 
     Example:
         >>> metric = KLDivergence()
@@ -86,49 +108,8 @@ class KLDivergence(_MeanDivergence):
         0.6931
     """
 
-    per_item = staticmethod(kl_divergence)
-
-
-class SoftCrossEntropy(_MeanDivergence):
-    """Mean cross-entropy with the label distribution as target, nats."""
-
-    per_item = staticmethod(soft_cross_entropy)
-
-
-class JensenShannonDivergence(_MeanDivergence):
-    """Mean Jensen-Shannon divergence (not its square root), nats."""
-
-    per_item = staticmethod(jensen_shannon)
-
-
-class TotalVariation(_MeanDivergence):
-    """Mean total variation distance, probability from 0 to 1."""
-
-    per_item = staticmethod(total_variation)
-
-
-class BrierScore(_MeanDivergence):
-    """Mean Brier score as a sum over classes, from 0 to 2."""
-
-    per_item = staticmethod(brier_score)
-
-
-class EntropyError(_MeanDivergence):
-    """Mean absolute difference of label entropy and predicted entropy, nats; EntCE in the literature."""
-
-    per_item = staticmethod(entropy_error)
-
-
-class WassersteinDistance(_MeanDivergence):
-    """Mean Wasserstein-1 distance of ordered classes, in classes."""
-
-    per_item = staticmethod(wasserstein)
-
-
-class RankedProbabilityScore(_MeanDivergence):
-    """Mean ranked probability score of ordered classes, divided by C - 1, from 0 to 1."""
-
-    per_item = staticmethod(ranked_probability_score)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(kl_divergence, **kwargs)
 
 
 class MajorityAccuracy(_MeanOverItems):

@@ -1,14 +1,14 @@
 """Evidence to report: which sections hold which tables and figures."""
 
 import json
+from collections.abc import Sequence
 
-from soft_labels.records import RunRecord
 from soft_labels.report.chart_figures import entropy_figure, loss_figure
-from soft_labels.report.evidence import TARGETS, Evidence
+from soft_labels.report.content import Report, Section, Table
+from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import listed
 from soft_labels.report.item_figures import median_figure, same_class_figure, spread_figure
 from soft_labels.report.paper import CITATION, DISAGREEMENTS, PAPER
-from soft_labels.report.parts import Report, Section, Table
 from soft_labels.report.reading import (
     across_sentences,
     further_sentences,
@@ -20,6 +20,7 @@ from soft_labels.report.reading import (
 from soft_labels.report.tables import dataset_table, hyperparameter_table, sampler_table
 from soft_labels.report.view_tables import alignment_table, further_table, result_table, test_table
 from soft_labels.report.views import View, make_views
+from soft_labels.runs.record import RunRecord
 
 _VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
 
@@ -27,18 +28,18 @@ _VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
 def build_report(evidence: Evidence) -> Report:
     """The whole report; it depends on nothing but the evidence."""
     views = make_views(evidence)
-    samplers = sampler_table(evidence)
     sections = [
         Section("Reading", _reading(evidence, views)),
         Section("Data", parts=[dataset_table(evidence), spread_figure(evidence), entropy_figure(evidence)]),
-        Section("Search", parts=[hyperparameter_table(evidence), *([samplers] if samplers.rows else [])]),
+        Section("Search", parts=_present([hyperparameter_table(evidence), sampler_table(evidence)])),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
         Section("Training", parts=[loss_figure(evidence)]),
         Section("Single items", parts=[same_class_figure(evidence), median_figure(evidence)]),
         *_paper_section(evidence),
         Section("How these runs were made", _making(evidence)),
     ]
-    return Report(f"Soft against hard targets: {evidence.name}", sections)
+    compared = f"{listed(evidence.compared)} against {evidence.baseline}" if evidence.compared else evidence.baseline
+    return Report(f"{compared[:1].upper()}{compared[1:]}: {evidence.name}", sections)
 
 
 def _reading(evidence: Evidence, views: list[View]) -> list[str]:
@@ -57,9 +58,13 @@ def _reading(evidence: Evidence, views: list[View]) -> list[str]:
 
 def _view_tables(evidence: Evidence, view: View) -> list[Table]:
     """Tables 3 and 4, the tests in full and further metrics."""
-    further = further_table(evidence, view)
-    tables = [result_table(evidence, view), test_table(evidence, view), alignment_table(evidence, view)]
-    return [*tables, *([further] if further else [])]
+    make = (result_table, test_table, alignment_table, further_table)
+    return _present([table(evidence, view) for table in make])
+
+
+def _present(tables: Sequence[Table | None]) -> list[Table]:
+    """The tables that have something to show."""
+    return [table for table in tables if table is not None]
 
 
 def _paper_section(evidence: Evidence) -> list[Section]:
@@ -72,9 +77,9 @@ def _paper_section(evidence: Evidence) -> list[Section]:
 
 def _making(evidence: Evidence) -> list[str]:
     """Versions behind the runs, and how the splits were drawn, as the records say it."""
-    records = [record for one in evidence.sets for target in TARGETS for record in one.fixed.records[target]]
+    records = [record for one in evidence.sets for runs in one.fixed.records.values() for record in runs]
     engines = sorted({record.engine for record in records})
-    splits = [f"{one.name}: {_split_in_words(one.best['soft'])}" for one in evidence.sets]
+    splits = [f"{one.name}: {_split_in_words(next(iter(one.best.values())))}" for one in evidence.sets]
     made_by = sorted({json.dumps(record.environment, sort_keys=True) for record in records})
     return [
         f"Engine of the repeats: {listed(engines)}. Fixed splits: {'; '.join(splits)}.",
@@ -86,8 +91,11 @@ def _making(evidence: Evidence) -> list[str]:
 def _split_in_words(record: RunRecord) -> str:
     """How a split was drawn."""
     split = record.data["split"]
+    if "given" in split:
+        return "given, not drawn"
     ratios = "/".join(f"{ratio:g}" for ratio in split["ratios"])
-    return f"train/val/test {ratios}, stratified by {split['stratified_by']}, seed {split['seed']}"
+    by = f"{split['stratified_by']}, ties to {record.data['tie']}"
+    return f"train/val/test {ratios}, stratified by {by}, seed {split['seed']}"
 
 
 def _environment_in_words(text: str) -> str:

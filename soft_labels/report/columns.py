@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from soft_labels.report.content import Column, Row, Value
 from soft_labels.report.formats import NOT_DEFINED, number, p_value, percent, spread
 from soft_labels.report.paper import PAPER
-from soft_labels.report.parts import Column, Row, Value
 
 
 def as_float(value: Value) -> float:
@@ -67,11 +67,18 @@ def interval_column(title: str) -> Column:
     return Column(title, cell)
 
 
-def change_columns(name: str, title: str) -> list[Column]:
-    """Hard, soft and the relative change."""
+def change_columns(name: str, title: str, base: str, arm: str) -> list[Column]:
+    """Baseline, arm and the relative change.
+
+    Args:
+        name: What the row's keys begin with.
+        title: What it is of.
+        base: What the baseline is called.
+        arm: What the arm is called.
+    """
     return [
-        decimal(f"{title} hard", f"{name}_hard", 3),
-        decimal(f"{title} soft", f"{name}_soft", 3),
+        decimal(f"{title} {base}", f"{name}_base", 3),
+        decimal(f"{title} {arm}", f"{name}_arm", 3),
         Column("Change", lambda row: "" if row[f"{name}_change"] is None else percent(as_float(row[f"{name}_change"]))),
     ]
 

@@ -1,52 +1,52 @@
 """The records that an experiment names, joined and checked: what every table and figure is made from."""
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from soft_labels.errors import RecordError
-from soft_labels.experiment_index import Arm, DatasetPart, ExperimentIndex
-from soft_labels.objectives import Target
-from soft_labels.records import ItemScores, RecordStore, RunRecord
-from soft_labels.stats import Floats
-
-T = TypeVar("T")
-TARGETS: tuple[Target, ...] = ("hard", "soft")  # in the order of the paper's tables
+from soft_labels.errors import ConfigError, RecordError
+from soft_labels.experiment.index import ArmForm, DatasetIndex, ExperimentIndex
+from soft_labels.metrics import METRICS, Judged
+from soft_labels.metrics.table import Metric, defined_for
+from soft_labels.report.paired import Floats
+from soft_labels.runs.record import RunRecord, rounded
+from soft_labels.runs.store import RecordStore
+from soft_labels.training.calibration import calibrated
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """The repeated runs of both targets on one data set, pair by pair.
+    """The repeated runs of every arm on one data set, seed by seed.
 
     Args:
-        records: By target, ``[S]`` runs; the same position has the same seed and split.
-        items: By target, ``[S]`` their test items.
+        records: By arm, the baseline first, ``[S]`` runs; the same position has the same seed and split. Those of a
+            derived arm are the runs of the arm that it comes from.
+        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed.
+        values: By arm and by metric that is defined for the data, ``[S]``.
         same_items: Whether all have the same split.
         overlap: Items in test divided by items in train where splits are redrawn, else 0.
     """
 
-    records: dict[Target, list[RunRecord]]
-    items: dict[Target, list[ItemScores]]
+    records: Mapping[str, Sequence[RunRecord]]
+    judged: Mapping[str, Sequence[Judged]]
+    values: Mapping[str, Mapping[str, Floats]]
     same_items: bool
     overlap: float
 
     def __len__(self) -> int:
-        return len(self.records["soft"])
+        return len(next(iter(self.records.values())))
 
-    def metric(self, target: Target, name: str) -> Floats:
+    def metric(self, arm: str, name: str) -> Floats:
         """``[S]`` a test metric, nan where it is not defined."""
-        if name == "accuracy":  # records round it, which would break ties
-            return np.array([scores.correct.mean() for scores in self.items[target]])
-        values = ((record.test or {}).get(name) for record in self.records[target])
-        return np.array([math.nan if value is None else value for value in values])
+        return self.values[arm][name]
 
     def metrics(self) -> list[str]:
-        """Names of the metrics."""
-        return list(self.records["soft"][0].test or {})
+        """Names of the metrics that are defined for the data."""
+        return list(next(iter(self.values.values())))
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class SetEvidence:
     """All runs on one data set.
 
     Args:
-        part: What the experiment says of it.
-        trials: By target and sampler, the runs of the search in the order they were asked.
-        best: By target, the chosen run.
+        index: What the experiment says of it.
+        trials: By arm that trains and by sampler, the runs of the search in the order they were asked.
+        best: By arm that trains, the chosen run.
         fixed: Repeats on the fixed split.
         redrawn: Repeats on redrawn splits, if there are any.
     """
 
-    part: DatasetPart
-    trials: dict[Target, dict[str, list[RunRecord]]]
-    best: dict[Target, RunRecord]
+    index: DatasetIndex
+    trials: Mapping[str, Mapping[str, Sequence[RunRecord]]]
+    best: Mapping[str, RunRecord]
     fixed: Repeats
     redrawn: Repeats | None
 
     @property
     def name(self) -> str:
         """The data set's name."""
-        return self.part.dataset
+        return self.index.dataset
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,25 @@ class Evidence:
 
     Args:
         name: The experiment's name.
+        arms: By name, the baseline first.
+        baseline: The arm that all others are compared with.
         sets: In the order of the report.
     """
 
     name: str
-    sets: list[SetEvidence]
+    arms: Mapping[str, ArmForm]
+    baseline: str
+    sets: Sequence[SetEvidence]
+
+    @property
+    def trained(self) -> list[str]:
+        """The arms that train heads of their own."""
+        return [name for name, form in self.arms.items() if form.derived_from is None]
+
+    @property
+    def compared(self) -> list[str]:
+        """The arms that are compared with the baseline."""
+        return [name for name in self.arms if name != self.baseline]
 
 
 def load_evidence(folder: Path) -> Evidence:
@@ -93,69 +107,116 @@ def load_evidence(folder: Path) -> Evidence:
         folder: Holds ``experiment.json`` and ``records/``.
 
     Raises:
-        RecordError: Something is missing, of another version, or soft and hard runs do not pair.
+        RecordError: Something is missing, of another version, or runs of the arms do not pair.
     """
     index = ExperimentIndex.load(folder)
     if not index.datasets:
         raise RecordError(f"{folder}: wanted an experiment with at least one data set, got none")
-    library = _Library(folder)
-    return Evidence(index.name, [library.evidence(part) for part in index.datasets])
+    library = _Library(folder, index.arms)
+    return Evidence(index.name, index.arms, index.baseline, [library.evidence(one) for one in index.datasets])
 
 
 class _Library:
-    """Records and test items by run id."""
+    """Records and predictions by run id."""
 
-    def __init__(self, folder: Path) -> None:
-        store = RecordStore(folder / "records")
-        self.folder = store.folder
-        self.records = store.read()
-        self.items = store.items()
+    def __init__(self, folder: Path, arms: Mapping[str, ArmForm]) -> None:
+        self.store = RecordStore(folder / "records")
+        self.records = self.store.read()
+        self.arms = arms
 
-    def evidence(self, part: DatasetPart) -> SetEvidence:
+    def evidence(self, index: DatasetIndex) -> SetEvidence:
         """The runs of one data set."""
-        arms = part.arms
-        seeds: dict[Target, Sequence[str]] = {target: arms[target].seeds for target in TARGETS}
-        splits: dict[Target, Sequence[str]] = {target: arms[target].splits for target in TARGETS}
+        trained = {arm: runs for arm, runs in index.arms.items() if self.arms[arm].derived_from is None}
+        splits = {arm: runs.splits for arm, runs in index.arms.items()}
         return SetEvidence(
-            part=part,
-            trials={target: self._trials(arms[target]) for target in TARGETS},
-            best={target: self._record(arms[target].best) for target in TARGETS},
-            fixed=self._repeats(part, seeds, same_items=True),
-            redrawn=self._repeats(part, splits, same_items=False) if any(splits.values()) else None,
+            index=index,
+            trials={
+                arm: {sampler: self._found(keys) for sampler, keys in runs.trials.items()}
+                for arm, runs in trained.items()
+            },
+            best={arm: self._record(runs.best) for arm, runs in trained.items()},
+            fixed=self._repeats(index, {arm: runs.seeds for arm, runs in index.arms.items()}, same_items=True),
+            redrawn=self._repeats(index, splits, same_items=False) if any(splits.values()) else None,
         )
 
-    def _trials(self, arm: Arm) -> dict[str, list[RunRecord]]:
-        """The runs of each sampler's search."""
-        return {sampler: [self._record(key) for key in keys] for sampler, keys in arm.trials.items()}
+    def _found(self, keys: Sequence[str]) -> list[RunRecord]:
+        """Some runs."""
+        return [self._record(key) for key in keys]
 
     def _record(self, key: str) -> RunRecord:
         """One run."""
-        return self._found(self.records, key, "record")
-
-    def _found(self, where: dict[str, T], key: str, thing: str) -> T:
-        """What is kept of a run."""
-        if key not in where:
+        if key not in self.records:
             raise RecordError(
-                f"{self.folder} has no {thing} of run {key} that the experiment names; "
+                f"{self.store.folder} has no record of run {key} that the experiment names; "
                 "copy the missing files back or run soft-labels reproduce again"
             )
-        return where[key]
+        return self.records[key]
 
-    def _repeats(self, part: DatasetPart, keys: dict[Target, Sequence[str]], same_items: bool) -> Repeats:
-        """Pairs of judged runs."""
-        records = {target: [self._record(key) for key in keys[target]] for target in TARGETS}
-        items = {target: [self._found(self.items, key, "test items") for key in keys[target]] for target in TARGETS}
-        told = {
-            target: [
-                (record.spec["seed"], scores.uids)
-                for record, scores in zip(records[target], items[target], strict=True)
-            ]
-            for target in TARGETS
-        }
-        if told["soft"] != told["hard"] or not told["soft"]:
+    def _repeats(self, index: DatasetIndex, keys: Mapping[str, Sequence[str]], same_items: bool) -> Repeats:
+        """Judged runs of every arm, seed by seed."""
+        records = {arm: self._found(runs) for arm, runs in keys.items()}
+        _check_pairs(index.dataset, records)
+        judged = {arm: [self._judged(arm, record) for record in runs] for arm, runs in records.items()}
+        with_truth = all(one.true_dist is not None for runs in judged.values() for one in runs)
+        metrics = defined_for(index.ordinal, with_truth)
+        values = {arm: {name: _values(metrics[name], runs) for name in metrics} for arm, runs in judged.items()}
+        overlap = 0.0 if same_items else index.description["test"] / index.description["train"]
+        return Repeats(records, judged, values, same_items, overlap)
+
+    def _judged(self, arm: str, record: RunRecord) -> Judged:
+        """What an arm predicts for a run's test items: the head's word, or what a calibration makes of it."""
+        judged, calibration = self.store.judged(record), self.arms[arm].calibration
+        test, val = judged["test"], self.store.observed(record)["val"].observed
+        try:
+            logits = calibrated(calibration, judged["val"].logits, val, test.logits)
+        except ConfigError as error:
             raise RecordError(
-                f"{part.dataset}: wanted soft and hard runs in pairs of the same seed and test items, got "
-                f"{len(told['soft'])} and {len(told['hard'])} that do not pair; run soft-labels reproduce again"
-            )
-        overlap = 0.0 if same_items else part.description["test"] / part.description["train"]
-        return Repeats(records, items, same_items, overlap)
+                f"arm {arm}, run {record.id}: {error}; run soft-labels reproduce without this arm"
+            ) from error
+        return test._replace(logits=logits).precise()
+
+
+def _check_pairs(dataset: str, records: Mapping[str, Sequence[RunRecord]]) -> None:
+    """Runs at the same position have the same seed and were judged on the same items."""
+    told = {arm: [(record.spec["seed"], record.observed) for record in runs] for arm, runs in records.items()}
+    first, *others = told.values()
+    if not first or any(other != first for other in others):
+        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in told.items())
+        raise RecordError(
+            f"{dataset}: wanted runs of every arm with the same seeds and test items, got {counts} that do not pair; "
+            "run soft-labels reproduce again"
+        )
+
+
+def _values(metric: Metric, judged: Sequence[Judged]) -> Floats:
+    """``[S]`` one metric of each run."""
+    return np.array([_value(metric, one) for one in judged], dtype=np.float64)
+
+
+def _value(metric: Metric, judged: Judged) -> float:
+    """One metric of one run: six significant digits, so that another machine's last bits change no byte of a report.
+
+    A mean of what is no floating-point number, such as a share of right answers, is exact: rounding would break ties.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* is nan: ")  # a report shows in its place that it is not defined
+        value = float(metric.value(judged))
+    if metric.correlates is None and not metric.items(judged).is_floating_point():
+        return value
+    kept = rounded(value)
+    return math.nan if kept is None else kept
+
+
+def item_values(name: str, judged: Judged) -> Floats:
+    """What a metric is made of, item by item, with six decimals.
+
+    Args:
+        name: A metric.
+        judged: Of one run.
+
+    Returns:
+        ``[1, N]`` what the metric is the mean of, or ``[2, N]`` what it correlates.
+    """
+    metric = METRICS[name]
+    parts = [metric.items(judged)] if metric.correlates is None else metric.correlates(judged)
+    return np.stack([part.double().numpy() for part in parts]).round(6)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.special import rel_entr
 
-from soft_labels.experiment_index import Examples, ItemExample
+from soft_labels.experiment.index import Examples, ItemExample
 from soft_labels.report import svg
+from soft_labels.report.content import Figure
 from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import number
-from soft_labels.report.parts import Figure
 
 WIDTH = 960
 _PANEL, _GAP, _PER_ROW = 300, 30, 3
@@ -23,8 +23,8 @@ def spread_figure(evidence: Evidence) -> Figure:
     body, words, y = [], [], 20.0
     for one in evidence.sets:
         body.append(svg.text(0, y, one.name, "head"))
-        names, items = one.part.class_names, one.part.examples.spread
-        panels = [_Panel("figure1", item.uid, item, names, ("annotators",)) for item in items]
+        names, items = one.index.class_names, one.index.examples.spread
+        panels = [_Panel("figure1", item.uid, item, names, [svg.ANNOTATORS]) for item in items]
         drawn, y = _grid(panels, y + 24)
         body.append(drawn)
         words += [f"{one.name}, {item.uid}: {_in_words(names, item.label_dist)}." for item in items]
@@ -34,7 +34,7 @@ def spread_figure(evidence: Evidence) -> Figure:
         description=" ".join(words),
         width=WIDTH,
         height=round(y),
-        body="".join(body),
+        body=svg.patterns("figure1", [svg.ANNOTATORS]) + "".join(body),
         caption="Items at equal steps of label entropy. Bars: share of annotators that chose each class.",
     )
 
@@ -52,33 +52,41 @@ def same_class_figure(evidence: Evidence) -> Figure:
 
 
 def median_figure(evidence: Evidence) -> Figure:
-    """Figure 5: annotators, soft head and hard head on one item a data set."""
+    """Figure 5: annotators and two heads on one item a data set."""
+    heads = [svg.heads(list(evidence.arms))[arm].name for arm in _shown(evidence)]
     return _heads_figure(
         evidence,
         "figure5",
-        "Figure 5. Annotators, soft head and hard head",
+        f"Figure 5. {', '.join(['Annotators', *heads[:-1]])} and {heads[-1] if heads else 'heads'}",
         "The test item of each data set whose KL differs by the median between the heads of the first seed, among "
         "items where both name the majority class: neither the best nor the worst case.",
         lambda examples: examples.median,
     )
 
 
+def _shown(evidence: Evidence) -> list[str]:
+    """The arms whose heads the examples show; none where no data set has such an item."""
+    examples = [one.index.examples for one in evidence.sets]
+    items = [item for example in examples for item in (example.same_class, example.median) if item is not None]
+    return list(items[0].pred_dist) if items else []
+
+
 def _heads_figure(
     evidence: Evidence, name: str, title: str, caption: str, choose: Callable[[Examples], ItemExample | None]
 ) -> Figure:
     """One item a data set with both heads."""
+    heads = svg.heads(list(evidence.arms))
+    series = [svg.ANNOTATORS, *(heads[arm] for arm in _shown(evidence))]
     panels, words = [], []
     for one in evidence.sets:
-        item, names = choose(one.part.examples), one.part.class_names
-        if item is None:
-            panels.append(_Panel(name, f"{one.name}: no such item", None, names, ()))
-            words.append(f"{one.name}: no such item.")
-            continue
-        panels.append(_Panel(name, f"{one.name}: {item.uid}", item, names, tuple(svg.SERIES)))
-        words.append(f"{one.name}, {item.uid}: {_all_in_words(names, item)}.")
-    drawn, bottom = _grid(panels, 50)
-    legend = svg.bar_legend(name, tuple(svg.SERIES), 0, 16)
-    return Figure(name, title, " ".join(words), WIDTH, round(bottom), legend + drawn, caption)
+        item, names = choose(one.index.examples), one.index.class_names
+        title_of = f"{one.name}: {item.uid if item else 'no such item'}"
+        panels.append(_Panel(name, title_of, item, names, series))
+        words.append(f"{one.name}, {item.uid}: {_all_in_words(names, item)}." if item else f"{title_of}.")
+    legend, bottom = svg.bar_legend(name, series, 16, WIDTH)
+    drawn, bottom = _grid(panels, bottom + 34)
+    body = svg.patterns(name, series) + legend + drawn
+    return Figure(name, title, " ".join(words), WIDTH, round(bottom), body, caption)
 
 
 def _in_words(names: Sequence[str], dist: Sequence[float]) -> str:
@@ -88,21 +96,21 @@ def _in_words(names: Sequence[str], dist: Sequence[float]) -> str:
 
 def _all_in_words(names: Sequence[str], item: ItemExample) -> str:
     """What annotators and heads say of an item."""
-    heads = [f"{svg.SERIES[target]} {_in_words(names, item.pred_dist[target])}" for target in ("soft", "hard")]
-    return "; ".join([f"annotators {_in_words(names, item.label_dist)}", *heads])
+    said = [f"{arm} head {_in_words(names, dist)}" for arm, dist in item.pred_dist.items()]
+    return "; ".join([f"annotators {_in_words(names, item.label_dist)}", *said])
 
 
 class _Panel:
     """One item: its name, its text and a group of bars a class."""
 
     def __init__(
-        self, figure: str, title: str, item: ItemExample | None, names: Sequence[str], series: Sequence[str]
+        self, figure: str, title: str, item: ItemExample | None, names: Sequence[str], series: Sequence[svg.Series]
     ) -> None:
         self.figure = figure
         self.names = names if item else []
         self.lines = [_shortened(title, _LETTERS - 4), *_told(item)]
         self.text = _wrapped(item.text) if item and item.text else []
-        self.dists = {one: _dist(item, one) for one in series} if item else {}
+        self.dists = list(zip(series, [item.label_dist, *item.pred_dist.values()], strict=False)) if item else []
         self.bar = 12 if len(self.dists) == 1 else 7
 
     @property
@@ -130,7 +138,7 @@ class _Panel:
         left, middle = x + _NAME, y + self._group / 2 + 1
         parts = [svg.text(left - 6, middle, _shortened(self.names[place], 22), "small", "end")]
         parts.append(svg.line((left, y - 2), (left, y + self._group - 2), "axis"))
-        for row, (series, dist) in enumerate(self.dists.items()):
+        for row, (series, dist) in enumerate(self.dists):
             parts.append(svg.bar(self.figure, series, left, y + row * self.bar, _SHARE * dist[place], self.bar - 1))
             if len(self.dists) == 1:
                 parts.append(svg.text(left + _SHARE * dist[place] + 5, middle, f"{dist[place]:.2f}", "small"))
@@ -147,18 +155,13 @@ def _told(item: ItemExample | None) -> list[str]:
     """The KL of both heads to the annotators."""
     if item is None or not item.pred_dist:
         return []
-    soft, hard = (number(_kl(item.label_dist, item.pred_dist[target])) for target in ("soft", "hard"))
-    return [f"KL to the annotators: soft {soft}, hard {hard}"]
+    told = [f"{arm} {number(_kl(item.label_dist, dist))}" for arm, dist in item.pred_dist.items()]
+    return [f"KL to the annotators: {', '.join(told)}"]
 
 
 def _kl(label_dist: Sequence[float], pred_dist: Sequence[float]) -> float:
     """D_KL(label_dist || pred_dist), nats."""
     return float(rel_entr(np.array(label_dist), np.array(pred_dist)).sum())
-
-
-def _dist(item: ItemExample, series: str) -> Sequence[float]:
-    """The distribution of a series."""
-    return item.label_dist if series == "annotators" else item.pred_dist["soft" if series == "soft" else "hard"]
 
 
 def _wrapped(content: str) -> list[str]:

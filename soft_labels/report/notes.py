@@ -1,5 +1,9 @@
 """What stands below the tables: what was measured on what, and how."""
 
+import math
+from collections.abc import Sequence
+
+from soft_labels.metrics import METRICS
 from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import count, listed
 from soft_labels.report.paper import PAPER
@@ -10,41 +14,44 @@ DATASETS = (
     "items have no single majority class."
 )
 HYPERPARAMETERS = (
-    "Chosen by the lowest validation loss of each target's own search, never by test. Validation losses are "
-    "cross-entropies with each target's own labels, nats, and do not compare across targets. Epochs count from 1."
+    "Chosen by the lowest validation loss of each arm's own search, never by test. A validation loss is counted as its "
+    "arm's own loss and target say and does not compare across arms. Epochs count from 1."
 )
 SAMPLERS = (
-    "Measured on the validation split, nats; test plays no part. Above the lowest: the distance to the best trial of "
-    "any sampler on the same data set and target."
+    "Measured on the validation split, each arm by its own loss; test plays no part. Above the lowest: the distance to "
+    "the best trial of any sampler on the same data set and arm."
 )
 OVERLAP = (
     "Redrawn splits share items, so their results are not independent and the plain t-test and Wilcoxon p-values are "
     "too small; the corrected t-test widens the variance by test / train items (Nadeau and Bengio 2003)."
 )
-_ALIGNMENT = (
-    "KL is D(annotations || model), natural logarithm; lower is better. Entropy correlation: Pearson's, over all test "
-    "items, between the entropy of the annotations and that of the model; higher is better. Change: (soft - hard) / "
-    "hard of the means, not given where hard is not above 0; the last row is the mean of the changes."
-)
 FURTHER = "Mean ± sample standard deviation (n - 1); not tested."
+# What readers must know of a metric; a metric without an entry is named by its label alone.
+_MEANINGS = {
+    "kl": "KL is D(annotations || model), natural logarithm; lower is better.",
+    "entropy_corr": "Entropy correlation: Pearson's, over all test items, between the entropy of the annotations and "
+    "that of the model; higher is better.",
+}
 
 
 def measured_on(evidence: Evidence, view: View) -> str:
     """What a view's tables were measured on."""
-    encoders = {one.name: one.part.encoder for one in evidence.sets}
+    encoders = {one.name: one.index.encoder for one in evidence.sets}
     parts = [f"{name}: {_test_sizes(view, name)}, {view.repeated(name)}, {encoders[name]}" for name in view.repeats]
     return f"Measured on the test split. {'; '.join(parts)}."
 
 
 def _test_sizes(view: View, dataset: str) -> str:
     """The number of test items."""
-    sizes = sorted({len(scores.uids) for scores in view.repeats[dataset].items["soft"]})
+    sizes = sorted({len(judged.majority_label) for judged in view.repeats[dataset].judged[view.baseline]})
     return count(sizes[0], "item") if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} items"
 
 
 def other_encoder(evidence: Evidence) -> list[str]:
     """Whether the paper's numbers can be expected: nothing to say where the encoder is the paper's."""
-    names = [one.name for one in evidence.sets if one.name in PAPER and PAPER[one.name].encoder not in one.part.encoder]
+    names = [
+        one.name for one in evidence.sets if one.name in PAPER and PAPER[one.name].encoder not in one.index.encoder
+    ]
     if not names:
         return []
     return [f"The encoder of {listed(names)} is not the paper's: the numbers are not expected to equal the paper's."]
@@ -52,29 +59,61 @@ def other_encoder(evidence: Evidence) -> list[str]:
 
 def results(evidence: Evidence, view: View) -> str:
     """How Table 3 is to be read."""
-    majority = listed(sorted({one.best["soft"].data["split"]["stratified_by"] for one in evidence.sets}))
+    drawn = {f"majority class, ties to {record.data['tie']}" for one in evidence.sets for record in one.best.values()}
+    read = (
+        f"Accuracy against the {listed(sorted(drawn))}. KL is D(annotations || model), natural logarithm. Mean ± "
+        "sample standard deviation (n - 1)."
+    )
+    if not view.compared:
+        return read
     return (
-        f"Accuracy against the {majority}. KL is D(annotations || model), natural logarithm. Mean ± sample standard "
-        f"deviation (n - 1). p: {t_test(view)}, not adjusted for the number of tests. Significant: p "
-        f"below {ALPHA} after Holm's method; in brackets whether soft is better or worse. Bold: the better mean."
+        f"{read} p: against {view.baseline}, {t_test(view)}, not adjusted for the number of tests. Significant: p "
+        f"below {ALPHA} after Holm's method; in brackets whether the arm is better or worse than {view.baseline}. "
+        "Bold: the best mean."
     )
 
 
 def tests(view: View) -> str:
     """How the table of tests is to be read."""
     drawn = "seeds and test items" if view.name == "fixed" else "splits and the test items of each"
+    made = sum(not math.isnan(one.holm_p) for one in view.comparisons)
+    undefined = " that could be made" if made < len(view.comparisons) else ""
     return (
-        f"Interval: bootstrap over {drawn}, the same draws for both targets. Holm: {t_test(view)}, adjusted over the "
-        f"{count(len(view.comparisons), 'test')} of this table. Wilcoxon: exact signed-rank test. d_z: mean of the "
+        f"Interval: bootstrap over {drawn}, the same draws for both arms. Holm: {t_test(view)}, adjusted over the "
+        f"{count(made, 'test')} of this table{undefined}. Wilcoxon: exact signed-rank test. d_z: mean of the "
         "differences divided by their standard deviation. Accuracy is a share here, not percent."
     )
 
 
-def alignment(view: View) -> str:
+def alignment(view: View, metrics: Sequence[str]) -> str:
     """How Table 4 is to be read."""
-    if not PAPER.keys() & view.repeats.keys():
-        return _ALIGNMENT
-    return f"{_ALIGNMENT} The paper's changes are computed from its Table 4 in the same way."
+    words = [_MEANINGS.get(name, f"{METRICS[name].title}; {direction(name)} is better.") for name in metrics]
+    change = (
+        f"Change: (arm - {view.baseline}) / {view.baseline} of the means, not given where {view.baseline} is not above "
+        "0; the last row of an arm is the mean of its changes."
+    )
+    paper = ["The paper's changes are computed from its Table 4 in the same way."]
+    return " ".join([*words, change, *(paper if PAPER.keys() & view.repeats.keys() else [])])
+
+
+def direction(metric: str) -> str:
+    """Which way a metric is better.
+
+    Example:
+        >>> direction("kl")
+        'lower'
+    """
+    return "higher" if METRICS[metric].higher_is_better else "lower"
+
+
+def derived(evidence: Evidence) -> list[str]:
+    """Which arms have no heads of their own."""
+    words = [
+        f"{name} has the heads of {form.derived_from}, followed by {form.calibration}"
+        for name, form in evidence.arms.items()
+        if form.derived_from is not None
+    ]
+    return [f"Nothing was searched or trained for an arm that is derived: {'; '.join(words)}."] if words else []
 
 
 def t_test(view: View) -> str:

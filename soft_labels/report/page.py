@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from soft_labels.report import svg
-from soft_labels.report.parts import Column, Figure, Report, Section, Table
+from soft_labels.report.content import Column, Figure, Report, Section, Table
 from soft_labels.report.style import FIGURES, PAGE, THEMES
 
 _MARGIN = 12
@@ -81,7 +80,7 @@ def _drawing(figure: Figure, margin: int = 0, attributes: str = "", before: str 
         f'<svg{attributes} viewBox="{box}" role="img" aria-labelledby="{name}-title {name}-words">\n'
         f'<title id="{name}-title">{title}</title>\n'
         f'<desc id="{name}-words">{escape(figure.description, quote=False)}</desc>\n'
-        f"{before}{svg.patterns(name)}\n{figure.body}\n</svg>\n"
+        f"{before}{figure.body}\n</svg>\n"
     )
 
 

@@ -3,17 +3,17 @@
 Source: Singh, Tiwari, Hasanbeig and Gupta, "Soft-Label Training Preserves Epistemic Uncertainty", arXiv:2511.14117.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soft_labels.objectives import Target
-from soft_labels.runs import Scheduler
+from soft_labels.training.spec import Scheduler
 
 CITATION = 'Singh et al., "Soft-Label Training Preserves Epistemic Uncertainty", arXiv:2511.14117'
 
 
 @dataclass(frozen=True)
 class PaperArm:
-    """One target on one data set in the paper, over 10 seeds.
+    """One arm on one data set in the paper, over 10 seeds.
 
     Args:
         accuracy: Mean and standard deviation, percent (Table 3).
@@ -27,9 +27,9 @@ class PaperArm:
     entropy_corr: float
     best: tuple[float, int, int, float, Scheduler]
 
-    def mean(self, metric: str) -> float:
-        """The mean of ``kl`` or ``entropy_corr``."""
-        return {"kl": self.kl[0], "entropy_corr": self.entropy_corr}[metric]
+    def mean(self, metric: str) -> float | None:
+        """The mean of ``kl`` or ``entropy_corr``; ``None`` of a metric that its Table 4 does not have."""
+        return {"kl": self.kl[0], "entropy_corr": self.entropy_corr}.get(metric)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PaperSet:
         entropy: Mean and standard deviation of the normalized entropy (Table 1).
         accuracy_p: p-value of the paired t-test (Table 3).
         kl_p: p-value of the paired t-test (Table 3).
-        arms: By target.
+        arms: By name, ``hard`` and ``soft``.
     """
 
     encoder: str
@@ -52,7 +52,7 @@ class PaperSet:
     entropy: tuple[float, float]
     accuracy_p: float
     kl_p: float
-    arms: dict[Target, PaperArm]
+    arms: Mapping[str, PaperArm]
 
 
 # By the names that this package gives these data sets.
@@ -92,3 +92,25 @@ It counts 3,700 items of POPQUORN with a mean entropy of 0.62; the released file
 In its Table 2 the two rows of POPQUORN are run together; the reading given here is the one that fits.
 It says neither how ties for the majority class are broken nor how large the parts of the split are.
 """.splitlines()
+
+
+def paper_arm(dataset: str, arm: str) -> PaperArm | None:
+    """The paper's numbers of an arm; ``None`` where the data set or the arm is not the paper's.
+
+    Args:
+        dataset: The data set's name.
+        arm: The arm's name.
+    """
+    return PAPER[dataset].arms.get(arm) if dataset in PAPER else None
+
+
+def paper_pair(dataset: str, arm: str, base: str) -> tuple[PaperArm, PaperArm] | None:
+    """The paper's numbers of an arm and of its baseline; ``None`` where it does not compare them.
+
+    Args:
+        dataset: The data set's name.
+        arm: The arm's name.
+        base: The baseline's name.
+    """
+    pair = paper_arm(dataset, arm), paper_arm(dataset, base)
+    return None if arm == base or pair[0] is None or pair[1] is None else (pair[0], pair[1])

@@ -1,54 +1,68 @@
-"""What the numbers say in plain sentences; each sentence is made by a rule, whichever target is ahead."""
+"""What the numbers say in plain sentences; each sentence is made by a rule, whichever arm is ahead."""
 
 import math
 
 import numpy as np
 
-from soft_labels.metric_names import LABELS
-from soft_labels.report.evidence import TARGETS, Evidence
+from soft_labels.metrics import METRICS, core_names
+from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import NOT_DEFINED, count, listed, number, percent
-from soft_labels.report.paper import PAPER
-from soft_labels.report.views import ALPHA, METRICS, Comparison, Verdict, View
-
-_WORDS = {
-    "accuracy": ("Accuracy", "higher", "lower"),
-    "kl": ("KL to the annotators (lower is better)", "lower", "higher"),
-    "entropy_corr": ("Entropy correlation", "higher", "lower"),
-}
+from soft_labels.report.notes import direction
+from soft_labels.report.paired import Floats
+from soft_labels.report.paper import paper_pair
+from soft_labels.report.views import ALPHA, Comparison, Verdict, View
 
 
 def setting_sentence(evidence: Evidence) -> str:
     """What was done."""
     names = listed([one.name for one in evidence.sets])
+    compared = f" All are compared with {evidence.baseline}." if evidence.compared else ""
     return (
-        "Two heads that differ in their target alone were trained on the same features and splits: the soft head on "
-        "the distribution of the annotations, the hard head on their majority class. Each target had its own search "
-        f"and was chosen by its own validation loss. Data: {names}."
+        f"Heads were trained on the same features and splits; they differ in what their arm sets: "
+        f"{'; '.join(_arm_in_words(evidence, name) for name in evidence.arms)}. Each arm that trains had its own "
+        f"search and was chosen by its own validation loss.{compared} Data: {names}."
     )
 
 
+def _arm_in_words(evidence: Evidence, name: str) -> str:
+    """What an arm is."""
+    form = evidence.arms[name]
+    if form.derived_from is not None:
+        return f"{name} (the heads of {form.derived_from}, followed by {form.calibration})"
+    return f"{name} ({', '.join(f'{key} {value}' for key, value in form.overlay.items()) or 'nothing of its own'})"
+
+
 def metric_sentences(view: View) -> list[str]:
-    """What one view shows, metric by metric."""
-    return [_metric_sentence(view, metric) for metric in ("kl", "entropy_corr", "accuracy")]
+    """What one view shows, arm by arm and metric by metric, accuracy last."""
+    metrics = sorted(core_names(), key=lambda name: name == "accuracy")
+    return [_metric_sentence(view, metric, arm) for arm in view.compared for metric in metrics]
 
 
 def further_sentences(view: View) -> list[str]:
-    """How many of the further metrics are lower for soft, and which are not."""
-    higher = {dataset: _higher_for_soft(view, dataset) for dataset in view.repeats}
+    """How many of the further metrics are better for each arm, and which are not."""
+    return [words for arm in view.compared if (words := _further_sentence(view, arm))]
+
+
+def _further_sentence(view: View, arm: str) -> str:
+    """One arm's further metrics; nothing where there are none."""
     total = sum(len(view.further(dataset)) for dataset in view.repeats)
     if not total:
-        return []
-    lower = total - sum(map(len, higher.values()))
-    exceptions = [f"{listed(names)} on {dataset}" for dataset, names in higher.items() if names]
-    but = f"; not lower: {'; '.join(exceptions)}" if exceptions else ""
-    return [f"Further metrics (lower is better, not tested): lower for soft in {lower} of {total} means{but}."]
+        return ""
+    others = {dataset: _not_better(view, dataset, arm) for dataset in view.repeats}
+    better = total - sum(map(len, others.values()))
+    exceptions = [f"{listed(names)} on {dataset}" for dataset, names in others.items() if names]
+    but = f"; not better: {'; '.join(exceptions)}" if exceptions else ""
+    return f"Further metrics (not tested): better for {arm} than for {view.baseline} in {better} of {total} means{but}."
 
 
-def _higher_for_soft(view: View, dataset: str) -> list[str]:
-    """The further metrics whose mean is not lower for soft."""
+def _not_better(view: View, dataset: str, arm: str) -> list[str]:
+    """The further metrics whose mean is not better for an arm."""
     repeats = view.repeats[dataset]
-    means = {name: [repeats.metric(target, name).mean() for target in TARGETS] for name in view.further(dataset)}
-    return [LABELS[name].partition(",")[0] for name, (hard, soft) in means.items() if not soft < hard]
+    means = {name: [repeats.metric(one, name).mean() for one in (arm, view.baseline)] for name in view.further(dataset)}
+    better = {
+        name: ours > base if METRICS[name].higher_is_better else ours < base for name, (ours, base) in means.items()
+    }
+    return [METRICS[name].label for name in means if not better[name]]
 
 
 def scope_sentence(view: View) -> str:
@@ -56,37 +70,43 @@ def scope_sentence(view: View) -> str:
     return _fixed_scope(view) if view.name == "fixed" else _redrawn_scope(view)
 
 
-def _metric_sentence(view: View, metric: str) -> str:
-    """On which data sets soft is better, worse, or not told apart."""
-    comparisons = view.of(metric)
-    title, better, worse = _WORDS[metric]
-    ahead = sum(comparison.ahead == "soft" for comparison in comparisons)
+def _metric_sentence(view: View, metric: str, arm: str) -> str:
+    """On which data sets an arm is better, worse, or not told apart."""
+    comparisons = view.of(metric, arm)
+    up = METRICS[metric].higher_is_better
+    better, worse = ("higher", "lower") if up else ("lower", "higher")
+    ahead = sum(comparison.ahead == arm for comparison in comparisons)
     groups: dict[Verdict, str] = {
-        "better": f"{better} for soft",
-        "worse": f"{worse} for soft",
+        "better": f"{better} for {arm}",
+        "worse": f"{worse} for {arm}",
         "open": "not told apart",
     }
     found = {verdict: [one.dataset for one in comparisons if one.verdict == verdict] for verdict in groups}
     told = "; ".join(f"{words} on {listed(found[verdict])}" for verdict, words in groups.items() if found[verdict])
-    sets = count(len(comparisons), "data set")
-    return f"{title}: soft has the better mean on {ahead} of {sets}. Tested at {ALPHA} (Holm): {told}." + _size(
-        comparisons
+    label = METRICS[metric].label
+    title = f"{label[:1].upper()}{label[1:]}" + ("" if up else f" ({direction(metric)} is better)")
+    return (
+        f"{title}: {arm} has the better mean on {ahead} of {count(len(comparisons), 'data set')}, against "
+        f"{view.baseline}. Tested at {ALPHA} (Holm): {told}.{_size(comparisons)}"
     )
 
 
 def _size(comparisons: list[Comparison]) -> str:
-    """The differences, and for the metrics of Table 4 their mean relative to hard."""
-    if comparisons[0].metric == "accuracy":
+    """The differences, and for the metrics of Table 4 their mean relative to the baseline."""
+    first = comparisons[0]
+    less = f" {first.arm} - {first.baseline}"
+    if first.metric == "accuracy":
         points = [number(100 * one.test.mean_difference, 2, signed=True) for one in comparisons]
-        return f" Soft less hard, percentage points: {', '.join(points)}."
+        return f"{less}, percentage points: {', '.join(points)}."
     differences = ", ".join(number(one.test.mean_difference, signed=True) for one in comparisons)
     changes = [one.relative_change for one in comparisons]
     known = [change for change in changes if math.isfinite(change)]
     if not known:
-        return f" Soft less hard: {differences}."
+        return f"{less}: {differences}."
     each = ", ".join(percent(change) for change in changes)
-    left_out = f" (left out where hard is not above 0: {NOT_DEFINED})" if len(known) < len(changes) else ""
-    return f" Soft less hard: {differences}; relative to hard: {each}, mean {percent(float(np.mean(known)))}{left_out}."
+    left_out = f" (left out where {first.baseline} is not above 0: {NOT_DEFINED})" if len(known) < len(changes) else ""
+    mean = percent(float(np.mean(known)))
+    return f"{less}: {differences}; relative to {first.baseline}: {each}, mean {mean}{left_out}."
 
 
 def _fixed_scope(view: View) -> str:
@@ -121,51 +141,62 @@ def across_sentences(views: list[View]) -> list[str]:
     if len(views) == 1:
         return [_ONE_VIEW]
     fixed, redrawn = views
-    before = {(one.dataset, one.metric): one for one in fixed.comparisons}
-    changed = [_changed(before[one.dataset, one.metric], one) for one in redrawn.comparisons]
-    differing = [words for words in changed if words]
-    verdicts = f"The views differ on {'; '.join(differing)}." if differing else "Both views come to the same verdicts."
     missing = [dataset for dataset in fixed.repeats if dataset not in redrawn.repeats]
     alone = [f"Splits were not redrawn for {listed(missing)}."] if missing else []
-    return [verdicts, *alone, f"Standard deviation of KL over splits and over seeds: {_spreads(before, redrawn)}."]
+    spreads = f"Standard deviation of KL over splits and over seeds: {_spreads(fixed, redrawn)}."
+    return [*([_verdicts(fixed, redrawn)] if fixed.compared else []), *alone, spreads]
+
+
+def _verdicts(fixed: View, redrawn: View) -> str:
+    """Where the verdicts of the two views differ."""
+    before = {(one.dataset, one.arm, one.metric): one for one in fixed.comparisons}
+    changed = [_changed(before[one.dataset, one.arm, one.metric], one) for one in redrawn.comparisons]
+    differing = [words for words in changed if words]
+    return f"The views differ on {'; '.join(differing)}." if differing else "Both views come to the same verdicts."
 
 
 def _changed(fixed: Comparison, redrawn: Comparison) -> str:
     """How a verdict differs between the views; nothing where it does not."""
-    words: dict[Verdict, str] = {"better": "soft better", "worse": "soft worse", "open": "not told apart"}
+    arm = fixed.arm
+    words: dict[Verdict, str] = {"better": f"{arm} better", "worse": f"{arm} worse", "open": "not told apart"}
     if fixed.verdict == redrawn.verdict:
         return ""
-    what = {"accuracy": "accuracy", "kl": "KL", "entropy_corr": "entropy correlation"}[fixed.metric]
-    return f"{what}, {fixed.dataset} ({words[fixed.verdict]} on the fixed split, {words[redrawn.verdict]} over splits)"
+    told = f"{words[fixed.verdict]} on the fixed split, {words[redrawn.verdict]} over splits"
+    return f"{METRICS[fixed.metric].label}, {arm} on {fixed.dataset} ({told})"
 
 
-def _spreads(fixed: dict[tuple[str, str], Comparison], redrawn: View) -> str:
+def _spreads(fixed: View, redrawn: View) -> str:
     """Spread over splits beside spread over seeds."""
     return "; ".join(
-        f"{one.dataset}, soft {_sd(one, 'soft')} and {_sd(fixed[one.dataset, 'kl'], 'soft')}, "
-        f"hard {_sd(one, 'hard')} and {_sd(fixed[one.dataset, 'kl'], 'hard')}"
-        for one in redrawn.of("kl")
+        f"{dataset}, "
+        + ", ".join(
+            f"{arm} {_sd(repeats.metric(arm, 'kl'))} and {_sd(fixed.repeats[dataset].metric(arm, 'kl'))}"
+            for arm in redrawn.arms
+        )
+        for dataset, repeats in redrawn.repeats.items()
     )
 
 
-def _sd(comparison: Comparison, target: str) -> str:
+def _sd(values: Floats) -> str:
     """Sample standard deviation of a metric."""
-    values = getattr(comparison, target)
     return number(float(values.std(ddof=1)), 4) if len(values) > 1 else NOT_DEFINED
 
 
 def paper_sentences(view: View) -> list[str]:
-    """Which of the paper's signs our means share, on the paper's data sets."""
-    shared = [one for one in view.comparisons if one.dataset in PAPER and one.metric in METRICS[1:]]
+    """Which of the paper's signs our means share, on the paper's data sets and arms."""
+    papers = [(one, _paper_ahead(one)) for one in view.comparisons]
+    shared = [one.ahead == ahead for one, ahead in papers if ahead is not None]
     if not shared:
         return []
-    same = sum((one.ahead == "soft") == _paper_ahead(one) for one in shared)
-    differences = f"{same} of {len(shared)} differences in KL and entropy correlation"
+    differences = f"{sum(shared)} of {len(shared)} differences in KL and entropy correlation"
     return [f"Beside the paper: on its own data sets, {differences} point the way the paper's do."]
 
 
-def _paper_ahead(comparison: Comparison) -> bool:
-    """Whether soft is the better one in the paper."""
-    arms = PAPER[comparison.dataset].arms
-    soft, hard = (arms[target].mean(comparison.metric) for target in ("soft", "hard"))
-    return soft < hard if comparison.metric == "kl" else soft > hard
+def _paper_ahead(comparison: Comparison) -> str | None:
+    """Which arm is the better one in the paper; ``None`` where its Table 4 does not say."""
+    pair = paper_pair(comparison.dataset, comparison.arm, comparison.baseline)
+    ours, base = (one.mean(comparison.metric) for one in pair) if pair else (None, None)
+    if ours is None or base is None:
+        return None
+    higher = ours > base
+    return comparison.arm if higher == METRICS[comparison.metric].higher_is_better else comparison.baseline

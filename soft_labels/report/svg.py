@@ -4,12 +4,59 @@ Colours are CSS classes of :mod:`soft_labels.report.style`. Letters are text in 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from soft_labels.palette import Look, look
+
 Point = tuple[float, float]
-SERIES = {"annotators": "annotators", "soft": "soft head", "hard": "hard head"}
+_SHAPES = {
+    "triangle": ((0, -4.2), (4.2, 3.4), (-4.2, 3.4)),
+    "wedge": ((0, 4.2), (4.2, -3.4), (-4.2, -3.4)),
+    "diamond": ((0, -4.6), (4.6, 0), (0, 4.6), (-4.6, 0)),
+    "bar": ((-1.6, -4.6), (1.6, -4.6), (1.6, 4.6), (-1.6, 4.6)),
+    "cross": ((-4.5, -1.4), (-1.4, -1.4), (-1.4, -4.5), (1.4, -4.5), (1.4, -1.4), (4.5, -1.4),
+              (4.5, 1.4), (1.4, 1.4), (1.4, 4.5), (-1.4, 4.5), (-1.4, 1.4), (-4.5, 1.4)),
+}  # fmt: skip
+_LETTER, _LEGEND_ROW = 7, 18  # about as wide as a letter is, and a row of a legend
+
+
+@dataclass(frozen=True)
+class Series:
+    """One of the things that a figure sets side by side.
+
+    Args:
+        key: Part of the names of its elements.
+        name: What readers call it.
+        place: Its arm's place among the arms, 0 for the baseline; ``None`` of the annotators.
+    """
+
+    key: str
+    name: str
+    place: int | None = None
+
+    @property
+    def look(self) -> Look:
+        """How the arm is drawn."""
+        return look(self.place or 0)
+
+    @property
+    def css(self) -> str:
+        """The class of its colour."""
+        return "annotators" if self.place is None else f"arm{self.look.colour}"
+
+
+ANNOTATORS = Series("annotators", "annotators")
+
+
+def heads(arms: Sequence[str]) -> dict[str, Series]:
+    """The heads of arms, as every figure draws them.
+
+    Args:
+        arms: All arms of the experiment, the baseline first.
+    """
+    return {arm: Series(f"arm{place}", f"{arm} head", place) for place, arm in enumerate(arms)}
 
 
 def coordinate(value: float) -> str:
@@ -29,61 +76,80 @@ def line(start: Point, end: Point, css: str) -> str:
     return f'<line class="{css}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
 
 
-def polyline(points: Sequence[Point], css: str) -> str:
+def polyline(points: Sequence[Point], css: str, dashes: str = "") -> str:
     """Connected points."""
-    path = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
-    return f'<polyline class="{css}" points="{path}"/>'
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    return f'<polyline class="{css}"{dashed} points="{_path(points)}"/>'
 
 
-def bar(figure: str, series: str, x: float, y: float, width: float, height: float) -> str:
+def _path(points: Sequence[Point]) -> str:
+    """Points one after another."""
+    return " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
+
+
+def bar(figure: str, series: Series, x: float, y: float, width: float, height: float) -> str:
     """A bar in a series' colour and pattern."""
     size = f'width="{coordinate(width)}" height="{coordinate(height)}"'
-    return f'<rect fill="url(#{figure}-{series})" x="{coordinate(x)}" y="{coordinate(y)}" {size}/>'
+    return f'<rect fill="url(#{figure}-{series.key})" x="{coordinate(x)}" y="{coordinate(y)}" {size}/>'
 
 
-def marker(series: str, x: float, y: float, css: str = "") -> str:
-    """A dot for soft, a square for hard."""
-    if series == "soft":
-        return f'<circle class="{series} {css}" cx="{coordinate(x)}" cy="{coordinate(y)}" r="3.5"/>'
-    place = f'x="{coordinate(x - 3)}" y="{coordinate(y - 3)}"'
-    return f'<rect class="{series} {css}" {place} width="6" height="6"/>'
+def curve(series: Series, points: Sequence[Point]) -> str:
+    """An arm's line."""
+    return polyline(points, f"line{series.look.colour}", series.look.dashes)
 
 
-def patterns(figure: str) -> str:
-    """The fills of bars: plain for annotators, stripes for soft, dots for hard."""
-    ground = {series: f'<rect class="{series}" width="6" height="6"/>' for series in SERIES}
-    stripes = f'{ground["soft"]}<rect class="gap" width="2" height="6"/>'
-    dots = f'{ground["hard"]}<circle class="gap" cx="3" cy="3" r="1.3"/>'
-    fills = [
-        _pattern(figure, "annotators", ground["annotators"]),
-        _pattern(figure, "soft", stripes, ' patternTransform="rotate(45)"'),
-        _pattern(figure, "hard", dots),
-    ]
-    return f"<defs>{''.join(fills)}</defs>"
+def marker(series: Series, x: float, y: float, css: str = "") -> str:
+    """An arm's marker at a place."""
+    css, shape = f"{series.css} {css}", series.look.marker
+    if shape == "circle":
+        return f'<circle class="{css}" cx="{coordinate(x)}" cy="{coordinate(y)}" r="3.5"/>'
+    if shape == "square":
+        return f'<rect class="{css}" x="{coordinate(x - 3)}" y="{coordinate(y - 3)}" width="6" height="6"/>'
+    return f'<polygon class="{css}" points="{_path([(x + right, y + down) for right, down in _SHAPES[shape]])}"/>'
 
 
-def _pattern(figure: str, series: str, content: str, turned: str = "") -> str:
+def patterns(figure: str, series: Sequence[Series]) -> str:
+    """The fills of bars: plain for annotators, dots for the baseline, stripes of another slant for each other arm."""
+    return f"<defs>{''.join(_pattern(figure, one) for one in series)}</defs>"
+
+
+def _pattern(figure: str, series: Series) -> str:
     """One fill."""
+    marks = {None: "", 0: '<circle class="gap" cx="3" cy="3" r="1.3"/>'}
+    content = marks.get(series.place, '<rect class="gap" width="2" height="6"/>')
+    turned = f' patternTransform="rotate({45 * series.place % 180})"' if series.place else ""
     size = 'width="6" height="6" patternUnits="userSpaceOnUse"'
-    return f'<pattern id="{figure}-{series}" {size}{turned}>{content}</pattern>'
+    ground = f'<rect class="{series.css}" width="6" height="6"/>'
+    return f'<pattern id="{figure}-{series.key}" {size}{turned}>{ground}{content}</pattern>'
 
 
-def bar_legend(figure: str, series: Sequence[str], x: float, y: float) -> str:
-    """What the fills of bars mean."""
-    return "".join(
-        bar(figure, one, x + 110 * place, y - 10, 22, 11) + text(x + 110 * place + 28, y, SERIES[one])
-        for place, one in enumerate(series)
+def bar_legend(figure: str, series: Sequence[Series], y: float, width: float) -> tuple[str, float]:
+    """What the fills of bars mean, and the base line of its last row."""
+    return _legend(series, y, width, lambda one, x, base: bar(figure, one, x, base - 10, 22, 11))
+
+
+def line_legend(series: Sequence[Series], y: float, width: float) -> tuple[str, float]:
+    """What the lines of arms mean, and the base line of its last row."""
+    return _legend(
+        series,
+        y,
+        width,
+        lambda one, x, base: curve(one, [(x, base - 4), (x + 22, base - 4)]) + marker(one, x + 11, base - 4),
     )
 
 
-def line_legend(x: float, y: float) -> str:
-    """What the lines of soft and hard mean."""
-    return "".join(
-        line((x + 110 * place, y - 4), (x + 110 * place + 22, y - 4), f"{one}-line")
-        + marker(one, x + 110 * place + 11, y - 4)
-        + text(x + 110 * place + 28, y, SERIES[one])
-        for place, one in enumerate(("soft", "hard"))
-    )
+def _legend(
+    series: Sequence[Series], y: float, width: float, sign: Callable[[Series, float, float], str]
+) -> tuple[str, float]:
+    """Signs and names in rows."""
+    x, drawn = 0.0, []
+    for one in series:
+        needed = max(110, 40 + _LETTER * len(one.name))
+        if x and x + needed > width:
+            x, y = 0.0, y + _LEGEND_ROW
+        drawn.append(sign(one, x, y) + text(x + 28, y, one.name))
+        x += needed
+    return "".join(drawn), y
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:

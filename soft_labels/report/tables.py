@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 
-from soft_labels.objectives import Target
 from soft_labels.report import notes
 from soft_labels.report.columns import decimal, integer, paper_columns, paper_moments, plain, spread_column, text
-from soft_labels.report.evidence import TARGETS, Evidence, SetEvidence
-from soft_labels.report.paper import PAPER
-from soft_labels.report.parts import Column, Row, Table, Value
+from soft_labels.report.content import Column, Row, Table, Value
+from soft_labels.report.evidence import Evidence, SetEvidence
+from soft_labels.report.paper import PAPER, paper_arm
+from soft_labels.training.spec import RunSpec
 
 _CHOSEN = {"lr": "LR", "batch_size": "Batch", "max_epochs": "Epochs", "weight_decay": "WD", "scheduler": "Scheduler"}
+_SHOWN = {**_CHOSEN, "hidden_width": "Width", "dropout": "Dropout"}
 
 
 def dataset_table(evidence: Evidence) -> Table:
@@ -42,10 +44,10 @@ def dataset_table(evidence: Evidence) -> Table:
 
 def _dataset_row(one: SetEvidence) -> Row:
     """One data set of Table 1."""
-    told, paper = one.part.description, PAPER.get(one.name)
+    told, paper = one.index.description, PAPER.get(one.name)
     return {
         "dataset": one.name,
-        "classes": len(one.part.class_names),
+        "classes": len(one.index.class_names),
         "items": int(told["items"]),
         "annotations_per_item": told["annotations_per_item"],
         "entropy_mean": told["normalized_entropy_mean"],
@@ -58,17 +60,16 @@ def _dataset_row(one: SetEvidence) -> Row:
 
 
 def hyperparameter_table(evidence: Evidence) -> Table:
-    """Table 2: the best hyperparameters."""
+    """Table 2: the best hyperparameters of the arms that train."""
+    shown = {**_SHOWN, **{key: key for key in _searched(evidence) if key not in _SHOWN}}
     return Table(
         name="table2-hyperparameters",
         title="Table 2. Best hyperparameters",
-        rows=[_hyperparameter_row(one, target) for one in evidence.sets for target in TARGETS],
+        rows=[_hyperparameter_row(one, arm, list(shown)) for one in evidence.sets for arm in one.best],
         columns=[
             text("Data set", "dataset"),
-            text("Target", "target"),
-            *(plain(title, key) for key, title in _CHOSEN.items()),
-            plain("Width", "hidden_width"),
-            plain("Dropout", "dropout"),
+            text("Arm", "arm"),
+            *(plain(title, key) for key, title in shown.items()),
             decimal("Validation loss", "val_loss", 4),
             integer("Best epoch", "best_epoch"),
             *paper_columns(
@@ -76,33 +77,46 @@ def hyperparameter_table(evidence: Evidence) -> Table:
                 [plain(title, f"paper_{key}") for key, title in _CHOSEN.items()],
             ),
         ],
-        notes=[notes.HYPERPARAMETERS],
+        notes=[notes.HYPERPARAMETERS, *notes.derived(evidence)],
     )
 
 
-def _hyperparameter_row(one: SetEvidence, target: Target) -> Row:
+def _searched(evidence: Evidence) -> list[str]:
+    """The fields of a spec that differ between the trials of an arm."""
+    searches = [runs for one in evidence.sets for samplers in one.trials.values() for runs in samplers.values()]
+    return [
+        field.name
+        for field in fields(RunSpec)
+        if any(len({getattr(run.run_spec, field.name) for run in runs}) > 1 for runs in searches)
+    ]
+
+
+def _hyperparameter_row(one: SetEvidence, arm: str, shown: Sequence[str]) -> Row:
     """One arm of Table 2."""
-    best, paper = one.best[target], PAPER.get(one.name)
-    printed: Sequence[Value] = paper.arms[target].best if paper else [None] * len(_CHOSEN)
+    best, paper = one.best[arm], paper_arm(one.name, arm)
+    printed: Sequence[Value] = paper.best if paper else [None] * len(_CHOSEN)
     return {
         "dataset": one.name,
-        "target": target,
-        **{key: best.spec[key] for key in (*_CHOSEN, "hidden_width", "dropout")},
+        "arm": arm,
+        **{key: getattr(best.run_spec, key) for key in shown},
         "val_loss": best.value,
         "best_epoch": best.best_epoch + 1,
         **{f"paper_{key}": value for key, value in zip(_CHOSEN, printed, strict=True)},
     }
 
 
-def sampler_table(evidence: Evidence) -> Table:
-    """What each sampler spent and found."""
+def sampler_table(evidence: Evidence) -> Table | None:
+    """What each sampler spent and found, where there was a search."""
+    rows = [row for one in evidence.sets for row in _sampler_rows(one)]
+    if not rows:
+        return None
     return Table(
         name="samplers",
         title="Samplers: trials spent and validation loss found",
-        rows=[row for one in evidence.sets for row in _sampler_rows(one)],
+        rows=rows,
         columns=[
             text("Data set", "dataset"),
-            text("Target", "target"),
+            text("Arm", "arm"),
             text("Sampler", "sampler"),
             integer("Trials", "trials"),
             decimal("Best validation loss", "best_val_loss", 4),
@@ -116,13 +130,13 @@ def sampler_table(evidence: Evidence) -> Table:
 def _sampler_rows(one: SetEvidence) -> list[Row]:
     """The samplers on one data set."""
     rows: list[Row] = []
-    for target in TARGETS:
-        losses = {sampler: [trial.value for trial in trials] for sampler, trials in one.trials[target].items()}
+    for arm, trials in one.trials.items():
+        losses = {sampler: [run.value for run in runs] for sampler, runs in trials.items()}
         lowest = min((min(values) for values in losses.values()), default=math.nan)
         for sampler, values in losses.items():
             best = min(values)
             rows.append(
-                {"dataset": one.name, "target": target, "sampler": sampler, "trials": len(values),
+                {"dataset": one.name, "arm": arm, "sampler": sampler, "trials": len(values),
                  "best_val_loss": best, "found_at": values.index(best) + 1, "above_lowest": best - lowest}
             )  # fmt: skip
     return rows

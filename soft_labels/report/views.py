@@ -1,15 +1,15 @@
-"""Soft against hard, metric by metric, on the fixed split and over redrawn splits."""
+"""Every arm against the baseline, metric by metric, on the fixed split and over redrawn splits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from soft_labels.metric_names import HIGHER_IS_BETTER, LABELS
-from soft_labels.objectives import Target
-from soft_labels.report.evidence import Evidence, Repeats
+from soft_labels.metrics import METRICS, core_names
+from soft_labels.report.evidence import Evidence, Repeats, item_values
 from soft_labels.report.formats import count
-from soft_labels.stats import (
+from soft_labels.report.paired import (
     Floats,
     PairedComparison,
     bootstrap_interval,
@@ -20,52 +20,65 @@ from soft_labels.stats import (
 )
 
 ALPHA = 0.05
-METRICS = ("accuracy", "kl", "entropy_corr")
 Verdict = Literal["better", "worse", "open"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric on one data set.
+    """One arm against the baseline by one metric on one data set.
 
     Args:
         dataset: The data set.
+        arm: The arm.
+        baseline: What it is compared with.
         metric: The metric's name.
-        soft: ``[S]`` values of the soft heads.
-        hard: ``[S]`` values of the hard heads.
+        values: ``[S]`` of the arm.
+        base: ``[S]`` of the baseline.
         test: The paired statistics.
-        interval: 95% bootstrap interval of the mean of soft - hard over seeds and items.
+        interval: 95% bootstrap interval of the mean of arm - baseline over seeds and items.
         holm_p: The corrected t-test's p-value, adjusted over the view's family of tests.
     """
 
     dataset: str
+    arm: str
+    baseline: str
     metric: str
-    soft: Floats
-    hard: Floats
+    values: Floats
+    base: Floats
     test: PairedComparison
     interval: tuple[float, float]
     holm_p: float
 
     @property
     def relative_change(self) -> float:
-        """(soft - hard) / hard of the means; nan where hard is not above 0."""
-        hard = self.hard.mean()
-        return float((self.soft.mean() - hard) / hard) if hard > 0 else float("nan")
+        """(arm - baseline) / baseline of the means; nan where the baseline is not above 0."""
+        base = self.base.mean()
+        return float((self.values.mean() - base) / base) if base > 0 else float("nan")
 
     @property
-    def ahead(self) -> Target | None:
-        """The target with the better mean; ``None`` where they are equal or not defined."""
-        better_by = self.test.mean_difference * (1 if self.metric in HIGHER_IS_BETTER else -1)
-        if better_by > 0:
-            return "soft"
-        return "hard" if better_by < 0 else None
+    def better_by(self) -> float:
+        """How far the arm's mean is on the better side of the baseline's; nan where it is not defined."""
+        difference = self.test.mean_difference
+        return difference if METRICS[self.metric].higher_is_better else -difference
+
+    @property
+    def pairs_better(self) -> int:
+        """Pairs in which the arm is the better one."""
+        return self.test.higher if METRICS[self.metric].higher_is_better else self.test.lower
+
+    @property
+    def ahead(self) -> str | None:
+        """The arm with the better mean; ``None`` where they are equal or not defined."""
+        if self.better_by > 0:
+            return self.arm
+        return self.baseline if self.better_by < 0 else None
 
     @property
     def verdict(self) -> Verdict:
-        """What the adjusted test says of soft."""
+        """What the adjusted test says of the arm."""
         if not self.holm_p < ALPHA:  # nan is no finding either
             return "open"
-        return "better" if self.ahead == "soft" else "worse"
+        return "better" if self.ahead == self.arm else "worse"
 
 
 @dataclass(frozen=True)
@@ -75,23 +88,41 @@ class View:
     Args:
         name: ``fixed`` or ``redrawn``.
         title: In words.
+        baseline: The arm that all others are compared with.
+        compared: The others.
         repeats: By data set.
-        comparisons: Data set by data set, in the order of :data:`METRICS`.
+        comparisons: Data set by data set, arm by arm, metric by metric.
     """
 
     name: Literal["fixed", "redrawn"]
     title: str
-    repeats: dict[str, Repeats]
-    comparisons: list[Comparison]
+    baseline: str
+    compared: Sequence[str]
+    repeats: Mapping[str, Repeats]
+    comparisons: Sequence[Comparison]
 
-    def of(self, metric: str) -> list[Comparison]:
-        """One metric on every data set."""
-        return [comparison for comparison in self.comparisons if comparison.metric == metric]
+    @property
+    def arms(self) -> list[str]:
+        """All arms, the baseline first."""
+        return [self.baseline, *self.compared]
+
+    def of(self, metric: str, arm: str) -> list[Comparison]:
+        """One metric and one arm on every data set."""
+        return [one for one in self.comparisons if one.metric == metric and one.arm == arm]
+
+    def at(self, dataset: str, metric: str) -> dict[str, Comparison]:
+        """One metric on one data set, by arm."""
+        return {one.arm: one for one in self.comparisons if one.metric == metric and one.dataset == dataset}
+
+    def best(self, dataset: str, metric: str) -> str | None:
+        """The arm whose mean is better than that of all others; ``None`` where there is no such arm."""
+        gains = {self.baseline: 0.0, **{arm: one.better_by for arm, one in self.at(dataset, metric).items()}}
+        ranked = sorted((arm for arm in gains if not np.isnan(gains[arm])), key=lambda arm: -gains[arm])
+        return ranked[0] if len(ranked) > 1 and gains[ranked[0]] > gains[ranked[1]] else None
 
     def further(self, dataset: str) -> list[str]:
-        """Names of the metrics of a data set that are not the paper's, all lower for the better."""
-        there = self.repeats[dataset].metrics()
-        return [name for name in LABELS if name in there and name not in METRICS]
+        """Names of the metrics of a data set that are shown and not tested."""
+        return [name for name in self.repeats[dataset].metrics() if name not in core_names()]
 
     def repeated(self, dataset: str) -> str:
         """How often a data set was repeated, in words."""
@@ -102,42 +133,41 @@ def make_views(evidence: Evidence) -> list[View]:
     """The fixed view, and the redrawn view where any data set has it."""
     fixed = {one.name: one.fixed for one in evidence.sets}
     redrawn = {one.name: one.redrawn for one in evidence.sets if one.redrawn is not None}
-    views = [View("fixed", "seeds on one split", fixed, _comparisons(fixed))]
-    if redrawn:
-        views.append(View("redrawn", "redrawn splits", redrawn, _comparisons(redrawn)))
-    return views
+    views = [_view(evidence, "fixed", "seeds on one split", fixed)]
+    return [*views, _view(evidence, "redrawn", "redrawn splits", redrawn)] if redrawn else views
 
 
-def _comparisons(repeats: dict[str, Repeats]) -> list[Comparison]:
-    """Every metric on every data set, with p-values adjusted over all of them."""
-    pairs = [(dataset, metric) for dataset in repeats for metric in METRICS]
-    tests = [_test(repeats[dataset], metric) for dataset, metric in pairs]
+def _view(evidence: Evidence, name: Literal["fixed", "redrawn"], title: str, repeats: Mapping[str, Repeats]) -> View:
+    """Every arm by every tested metric on every data set, with p-values adjusted over all of them."""
+    base = evidence.baseline
+    cases = [(data, arm, metric) for data in repeats for arm in evidence.compared for metric in core_names()]
+    tests = [_test(repeats[data], arm, base, metric) for data, arm, metric in cases]
     adjusted = holm(np.array([test.corrected_t_p for test in tests]))
-    return [
+    comparisons = [
         Comparison(
-            dataset=dataset,
+            dataset=data,
+            arm=arm,
+            baseline=base,
             metric=metric,
-            soft=repeats[dataset].metric("soft", metric),
-            hard=repeats[dataset].metric("hard", metric),
+            values=repeats[data].metric(arm, metric),
+            base=repeats[data].metric(base, metric),
             test=test,
-            interval=_interval(repeats[dataset], metric),
+            interval=_interval(repeats[data], arm, base, metric),
             holm_p=float(holm_p),
         )
-        for (dataset, metric), test, holm_p in zip(pairs, tests, adjusted, strict=True)
+        for (data, arm, metric), test, holm_p in zip(cases, tests, adjusted, strict=True)
     ]
+    return View(name, title, base, evidence.compared, repeats, comparisons)
 
 
-def _test(repeats: Repeats, metric: str) -> PairedComparison:
+def _test(repeats: Repeats, arm: str, base: str, metric: str) -> PairedComparison:
     """The paired statistics of one metric."""
-    return paired_comparison(repeats.metric("soft", metric), repeats.metric("hard", metric), repeats.overlap)
+    return paired_comparison(repeats.metric(arm, metric), repeats.metric(base, metric), repeats.overlap)
 
 
-def _interval(repeats: Repeats, metric: str) -> tuple[float, float]:
+def _interval(repeats: Repeats, arm: str, base: str, metric: str) -> tuple[float, float]:
     """The bootstrap interval of one metric, from its values on each test item."""
-    pairs = zip(repeats.items["soft"], repeats.items["hard"], strict=True)
-    if metric == "entropy_corr":
-        triples = [np.stack([soft.pred_entropy, hard.pred_entropy, soft.label_entropy]) for soft, hard in pairs]
-        return bootstrap_interval(correlation_difference, triples, same_items=repeats.same_items)
-    of_item = {"accuracy": "correct", "kl": "kl"}[metric]
-    values = [np.stack([getattr(soft, of_item), getattr(hard, of_item)]).astype(np.float64) for soft, hard in pairs]
-    return bootstrap_interval(mean_difference, values, same_items=repeats.same_items)
+    statistic = mean_difference if METRICS[metric].correlates is None else correlation_difference
+    pairs = zip(repeats.judged[arm], repeats.judged[base], strict=True)
+    values = [np.concatenate([item_values(metric, one), item_values(metric, other)]) for one, other in pairs]
+    return bootstrap_interval(statistic, values, same_items=repeats.same_items)

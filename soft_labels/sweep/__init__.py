@@ -1,19 +1,16 @@
 """Searching for settings with Optuna: many trials train together, and only the validation split decides."""
 
-from soft_labels.sweep.claims import finished, run_ids
-from soft_labels.sweep.options import SweepOptions, base_spec, parse_sweep
 from soft_labels.sweep.settings import SweepSettings
-from soft_labels.sweep.storage import Storage, open_storage
-from soft_labels.sweep.study import search
+from soft_labels.sweep.shared.claims import finished, run_ids
+from soft_labels.sweep.shared.storage import Storage, open_storage
+from soft_labels.sweep.study import PlannedSearch, search
 
 __all__ = [
+    "PlannedSearch",
     "Storage",
-    "SweepOptions",
     "SweepSettings",
-    "base_spec",
     "finished",
     "open_storage",
-    "parse_sweep",
     "run_ids",
     "search",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from soft_labels.errors import SweepError
-from soft_labels.runs import CONFIG_KEYS
+from soft_labels.training.spec import CONFIG_KEYS
 
 Choice = str | int | float | bool | None
 Space = Mapping[str, BaseDistribution]
@@ -25,13 +25,14 @@ _KINDS: dict[str, Callable[..., BaseDistribution]] = {
 }
 _FEATURES = tuple(f"data.init_args.{name}" for name in ("encoder", "pair_features", "pair_separator"))
 _REASONS = {
-    "model.target": "the targets are what is compared; choose them with --targets",
+    "model.target": "targets are what is compared; give each an arm of its own with --arms",
     "seed_everything": "the seed with the lowest validation loss is luck; repeat the best configuration with many",
 }
 _OTHER_DATA = (
     "it would change which items, labels or splits validation losses are compared on, or changes no result; "
     "run one sweep for each value"
 )
+_OF_ARMS = [key for key in FIELDS if key != "seed_everything"]
 _SEARCHED = [*(key for key in FIELDS if key not in _REASONS), *_FEATURES]
 _OTHER = f"it is no part of a run's record; a sweep can change {', '.join(_SEARCHED)}"
 
@@ -50,21 +51,49 @@ def read_space(forms: Mapping[str, Mapping[str, Any]], known: Iterable[str], rea
     """
     if not forms:
         raise SweepError("wanted a search space of at least one key, got none; see configs/sweep for examples")
-    full = {name.replace(".init_args", ""): name for name in known}
-    keys = [_full_key(key, full) for key in forms]
+    full = _by_short(known)
+    keys = [_searched_key(key, full) for key in forms]
     values = {key: _values(key, form) for key, form in zip(keys, forms.values(), strict=True)}
     read_values = _read_values(values, read)
     return {key: _distribution(key, form, read_values[key]) for key, form in zip(keys, forms.values(), strict=True)}
 
 
-def _full_key(key: str, full: Mapping[str, str]) -> str:
+def overlay_keys(values: Mapping[str, Choice], known: Iterable[str]) -> dict[str, Choice]:
+    """Settings of a head by their keys in full.
+
+    Args:
+        values: By key of ``fit``, with or without ``init_args``.
+        known: Every key of ``fit``, in full.
+
+    Raises:
+        SweepError: A key is unknown, or is no setting that a run's record has.
+    """
+    full = _by_short(known)
+    found = {_known_key(key, full): value for key, value in values.items()}
+    other = sorted(set(found) - (FIELDS.keys() - {"seed_everything"}))
+    if other:
+        raise SweepError(f"wanted settings of the head, got {', '.join(other)}; an arm can set {', '.join(_OF_ARMS)}")
+    return found
+
+
+def _by_short(known: Iterable[str]) -> dict[str, str]:
+    """Keys in full by how people write them."""
+    return {name.replace(".init_args", ""): name for name in known}
+
+
+def _known_key(key: str, full: Mapping[str, str]) -> str:
     """The key in full, as it stands in the configuration of a run."""
     short = key.replace(".init_args", "")
     if short not in full:
         near = difflib.get_close_matches(short, full, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "soft-labels fit --help lists the keys"
-        raise SweepError(f"the search space names {key}, which is no key of fit; {hint}")
-    name = full[short]
+        raise SweepError(f"{key} is no key of fit; {hint}")
+    return full[short]
+
+
+def _searched_key(key: str, full: Mapping[str, str]) -> str:
+    """The same for a key that may be searched."""
+    name = _known_key(key, full)
     if name in _REASONS or not (name in FIELDS or name.startswith(_FEATURES)):
         reason = _REASONS.get(name, _OTHER_DATA if name.startswith("data.") else _OTHER)
         raise SweepError(f"the search space must not name {key}: {reason}")
@@ -119,7 +148,7 @@ def grid_points(space: Space) -> list[dict[str, Choice]]:
 
 
 def spec_fields(values: Mapping[str, Choice]) -> dict[str, Any]:
-    """The values that are fields of a :class:`~soft_labels.runs.RunSpec`, by field."""
+    """The values that are fields of a :class:`~soft_labels.training.spec.RunSpec`, by field."""
     return {FIELDS[key]: value for key, value in values.items() if key in FIELDS}
 
 

@@ -1,4 +1,4 @@
-"""The search of one target: Optuna is asked for a batch of trials, they train together, and it is told what came."""
+"""The search of some arms: Optuna is asked for a batch of trials, they train together, and it is told what came."""
 
 import json
 import logging
@@ -19,16 +19,17 @@ from optuna.distributions import distribution_to_json
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.study import Study
 
-from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.data import AnnotationDataModule
+from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import SweepError
-from soft_labels.records import RunRecord, rounded
-from soft_labels.runner import Pruning, Runner, data_record
-from soft_labels.runs import RunSpec
-from soft_labels.sweep.claims import Claim, JoinedStudy, finished
+from soft_labels.runs.record import RunRecord, rounded
+from soft_labels.runs.runner import Pruning, Runner
 from soft_labels.sweep.settings import SweepSettings
+from soft_labels.sweep.shared.claims import Claim, JoinedStudy, finished
+from soft_labels.sweep.shared.storage import Storage, StorageLostError
+from soft_labels.sweep.shared.workers import Heartbeat, Watch
 from soft_labels.sweep.space import DataChoice, data_choice, spec_fields
-from soft_labels.sweep.storage import Storage, StorageLostError
-from soft_labels.sweep.workers import Heartbeat, Watch
+from soft_labels.training.spec import RunSpec
 
 _SEARCH = "search"  # a study's user attribute: what is searched
 # By key of the data, the part of a run's data that it changes, besides the content.
@@ -39,7 +40,14 @@ _LONGEST_PAUSE = 2.0  # seconds between two looks of a worker that has nothing t
 logger = logging.getLogger(__name__)
 
 
-class Arm(NamedTuple):
+class PlannedSearch(NamedTuple):
+    """What is searched, and the settings that are left alone."""
+
+    base: RunSpec
+    sweep: SweepSettings
+
+
+class Search(NamedTuple):
     """A study, and the settings that its search leaves alone."""
 
     joined: JoinedStudy
@@ -49,7 +57,7 @@ class Arm(NamedTuple):
 class Asked(NamedTuple):
     """A trial to train."""
 
-    arm: Arm
+    search: Search
     claim: Claim
 
 
@@ -63,8 +71,7 @@ class Done(NamedTuple):
 def search(
     runner: Runner,
     datamodule_of: Callable[[DataChoice], AnnotationDataModule],
-    bases: Mapping[str, RunSpec],
-    sweep: SweepSettings,
+    planned: Mapping[str, PlannedSearch],
     storage: Storage,
 ) -> dict[str, Study]:
     """Search until every trial has been trained; any number of workers may do so on one storage.
@@ -73,7 +80,7 @@ def search(
     from it. One that finds nothing left to start waits for the others, and takes over from those that have been silent
     for the sweep's ``grace``.
 
-    Studies that are searched together, as for both targets, are asked for a batch each, and the batches train together.
+    Studies that are searched together, as for several arms, are asked for a batch each, and the batches train together.
     What is minimised is the lowest validation loss of a run; nothing of the test split is looked at. A run whose record
     is there already is not trained again, so that a search in memory that was interrupted goes on where it was. Single
     epochs are told to a study only where a pruner wants to know; the records have all.
@@ -81,53 +88,72 @@ def search(
     Args:
         runner: Trains, and keeps the records.
         datamodule_of: Gives the data for the searched values of the data's keys, none where none is searched.
-        bases: By the name of a study, the settings that are not searched, the target among them.
-        sweep: What is searched and how.
+        planned: By the name of a study, what it searches; all have the same budget, batches, sampler and pruner.
         storage: Where the studies live.
 
     Returns:
         The studies by name; each finished trial carries the id of its run (see
-        :func:`~soft_labels.sweep.claims.run_ids`).
+        :func:`~soft_labels.sweep.shared.claims.run_ids`).
 
     Raises:
-        SweepError: The sampler cannot serve a batch, or a study is there already and searches something else, or
-            its storage is lost.
+        SweepError: The budgets differ, the sampler cannot serve a batch, or a study is there already and searches
+            something else, or its storage is lost.
     """
     worker = secrets.token_hex(4)
-    arms = []
-    for name, base in bases.items():
-        study = _open_study(sweep, storage, name, _purpose(datamodule_of(()), base, sweep))
-        arms.append(Arm(JoinedStudy(study, sweep, storage, worker), base))
+    check_budgets(planned)
+    sweep = next(iter(planned.values())).sweep  # but for the space, all have the same
+    searches = []
+    for name, (base, own) in planned.items():
+        study = _open_study(own, storage, name, _purpose(datamodule_of(()), base, own))
+        searches.append(Search(JoinedStudy(study, own, storage, worker), base))
     pause = min(sweep.grace / 10, _LONGEST_PAUSE)
-    watches = [Watch(arm.joined, math.ceil(sweep.grace / pause)) for arm in arms]
-    heartbeat = Heartbeat([arm.joined.study for arm in arms], worker, sweep.grace / 4)
+    watches = [Watch(one.joined, math.ceil(sweep.grace / pause)) for one in searches]
+    heartbeat = Heartbeat([one.joined.study for one in searches], worker, sweep.grace / 4)
     batch: list[Asked] = []
     done: list[Done] = []
     with ThreadPoolExecutor(1, thread_name_prefix="storage-claims") as beside, ExitStack() as closing:
-        for arm in arms:
-            closing.callback(arm.joined.view.close)
+        for one in searches:
+            closing.callback(one.joined.view.close)
         while True:
-            batch = batch or _claim(arms)
+            batch = batch or _claim(searches)
             if batch:
-                turn = beside.submit(_tell_and_claim, arms, done)
+                turn = beside.submit(_tell_and_claim, searches, done)
                 with heartbeat.beating(), _given_back(batch, turn):
                     done = _train_all(batch, runner, datamodule_of, sweep)
                     batch = turn.result()
                 if sweep.learns or not storage.shared:  # in memory no choice may depend on which thread is first
-                    _tell(arms, done)
+                    _tell(searches, done)
                     done = []
             elif done:
-                _tell(arms, done)
+                _tell(searches, done)
                 done = []
-            elif all(arm.joined.complete() for arm in arms):
-                return {arm.joined.study.study_name: arm.joined.study for arm in arms}
+            elif all(one.joined.complete() for one in searches):
+                return {one.joined.study.study_name: one.joined.study for one in searches}
             else:
                 time.sleep(pause)
                 for watch in watches:
                     watch.look()
 
 
-def _tell_and_claim(arms: list[Arm], done: list[Done]) -> list[Asked]:
+def check_budgets(planned: Mapping[str, PlannedSearch]) -> None:
+    """Refuse searches of which one would have more trials than another.
+
+    Args:
+        planned: By name, what is searched.
+
+    Raises:
+        SweepError: The numbers of trials differ.
+    """
+    budgets = {name: one.sweep.trials for name, one in planned.items()}
+    if len(set(budgets.values())) > 1:
+        told = ", ".join(f"{trials} of {name}" for name, trials in budgets.items())
+        raise SweepError(
+            f"wanted the same number of trials for every arm, got {told}; a grid tries every point: choose a "
+            "sampler with a number of trials"
+        )
+
+
+def _tell_and_claim(searches: list[Search], done: list[Done]) -> list[Asked]:
     """What is left to a thread while a batch trains: the storage learns what came of the last, and gives the next.
 
     Nothing is claimed ahead while a worker's first batch trains: of workers that start together, none shall take two
@@ -135,21 +161,21 @@ def _tell_and_claim(arms: list[Arm], done: list[Done]) -> list[Asked]:
     """
     if not done:
         return []
-    _tell(arms, done)
-    return _claim(arms, ahead=True)
+    _tell(searches, done)
+    return _claim(searches, ahead=True)
 
 
-def _claim(arms: list[Arm], ahead: bool = False) -> list[Asked]:
+def _claim(searches: list[Search], ahead: bool = False) -> list[Asked]:
     """The next batch, a share of it from each study."""
-    return [Asked(arm, claim) for arm in arms for claim in arm.joined.claim(ahead)]
+    return [Asked(one, claim) for one in searches for claim in one.joined.claim(ahead)]
 
 
-def _tell(arms: list[Arm], done: list[Done]) -> None:
+def _tell(searches: list[Search], done: list[Done]) -> None:
     """Tell the studies what came of trials, and say how far they are."""
     for claim, record in done:
         claim.finish(record)
-    for arm in arms:
-        study, sweep = arm.joined.study, arm.joined.sweep
+    for one in searches:
+        study, sweep = one.joined.study, one.joined.sweep
         logger.info("%s: %d of %d trials", study.study_name, len(finished(study)), sweep.trials)
 
 
@@ -179,7 +205,7 @@ def _purpose(datamodule: AnnotationDataModule, base: RunSpec, sweep: SweepSettin
 def _fixed_data(datamodule: AnnotationDataModule, sweep: SweepSettings) -> dict[str, Any]:
     """What all trials are trained on; where data's keys are searched, the base's data are not encoded for this."""
     searched = {_PARTS[key.split(".")[2]] for key, _ in data_choice(dict.fromkeys(sweep.space))}
-    record = datamodule.identity() if searched else data_record(datamodule)
+    record = datamodule.identity() if searched else datamodule.embedded.record()
     return {name: value for name, value in record.items() if name not in searched}
 
 
@@ -251,20 +277,20 @@ def _train_all(
     return [
         done
         for choice, group in groupby(sorted(batch, key=_choice_text), key=_choice)
-        for done in _train(list(group), runner, datamodule_of(choice), sweep)
+        for done in _train(list(group), runner, datamodule_of(choice).embedded, sweep)
     ]
 
 
-def _train(batch: list[Asked], runner: Runner, datamodule: AnnotationDataModule, sweep: SweepSettings) -> list[Done]:
+def _train(batch: list[Asked], runner: Runner, data: EmbeddedDataset, sweep: SweepSettings) -> list[Done]:
     """Train trials that share their data."""
-    specs = [replace(arm.base, **spec_fields(claim.trial.params)) for arm, claim in batch]
+    specs = [replace(search.base, **spec_fields(claim.trial.params)) for search, claim in batch]
     reports = _Reports([claim for _, claim in batch])
-    joined = batch[0].arm.joined
+    joined = batch[0].search.joined
     owner = joined.worker if joined.storage.shared else None  # a frozen worker that had these trials delays nobody
     # When a run is pruned depends on when it ran: what another worker made of the same settings is another run.
     rule = sweep.pruner_name if owner is None else f"{sweep.pruner_name} {owner}"
     pruning = Pruning(rule, reports.after_epoch) if sweep.prunes else None
-    records = runner.run(datamodule, specs, pruning=pruning, owner=owner)
+    records = runner.run(data, specs, pruning=pruning, owner=owner)
     if sweep.prunes:
         reports.complete(records)
     return [Done(claim, record) for (_, claim), record in zip(batch, records, strict=True)]

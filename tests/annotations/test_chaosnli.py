@@ -132,3 +132,10 @@ def test_the_real_sets_own_entropy_is_ours_in_bits(shared_data: Path) -> None:
     theirs = {record["uid"]: record["entropy"] for part in ("snli", "mnli_m") for record in records(shared_data, part)}
     ours = entropy(label_distribution(data.label_counts)) / math.log(2)
     torch.testing.assert_close(ours, torch.tensor([theirs[uid] for uid in data.uids], dtype=torch.float64))
+
+
+def test_a_line_nested_without_end_is_named(root: Path, snli: Path) -> None:
+    lines = snli.read_bytes().splitlines()
+    snli.write_bytes(b"\n".join([*lines[:6], b'{"uid":' + b"[" * 100_000 + b"]" * 100_000 + b"}"]))
+    with pytest.raises(DataError, match=r"chaosNLI_snli\.jsonl, line 7: wanted one JSON object"):
+        read_chaosnli(root)

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import pickle
 import shutil
 from pathlib import Path
@@ -159,3 +160,26 @@ class TestRealSet:
         drawn = hard_subset(everything.label_counts, per_bin=10_000)
         assert set(range(10_000)) - set(drawn) == {int(entropies.argmax())}
         assert (round(entropies.mean().item(), 3), round(entropies.max().item(), 3)) == (0.067, 0.861)
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    written = io.BytesIO()
+    np.lib.format.write_array_header_1_0(written, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header((10**11, 10)) + bytes(80),
+        header((60, 10)) + bytes(80),
+        b"",
+        b"PK\x03\x04" + bytes(99),
+        b"\x93NUMPY\1\0\xff\xff" + b"(" * 65_535,
+    ],
+    ids=["7 TiB", "cut", "empty", "archive", "nested"],
+)
+def test_an_odd_array_is_one_message(root: Path, content: bytes) -> None:
+    (root / COUNTS).write_bytes(content)
+    with pytest.raises(DataError, match=r"cifar10h-counts\.npy: no NumPy array \("):
+        read_cifar10h(root)

@@ -72,6 +72,7 @@ def test_a_plain_item_shows_its_digit() -> None:
     assert base.target[nearest] == int(data.true_dist[0].argmax())
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything(digits: AnnotatedData) -> None:
     again, other = make_blended_digits(), make_blended_digits(seed=1)
     assert again.label_counts.equal(digits.label_counts)

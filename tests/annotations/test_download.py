@@ -10,15 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import numpy as np
 import pytest
 
-from soft_labels.annotations.download import RemoteFile, RetryPolicy, fetch_file
+from soft_labels.annotations.download import RemoteFile, RetryPolicy, _MirrorError, _Transfer, fetch_file
+from soft_labels.annotations.sources import CIFAR10_IMAGES, SOURCES
 from soft_labels.errors import DownloadError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -334,6 +336,7 @@ def test_a_killed_process_leaves_a_part_that_the_next_call_resumes(server: Serve
     assert not part.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
     url = server.url("/file", Reply(chunk_pause_s=0.01))
     with start(url, tmp_path) as one, start(url, tmp_path) as other:
@@ -358,3 +361,48 @@ def test_a_folder_that_cannot_be_made_is_said_in_words(server: Server, tmp_path:
     with pytest.raises(DownloadError, match="could not be put in place"):
         fetch_file(remote(server.url("/file", Reply())), tmp_path, retry=QUICK)
     assert server.seen == []
+
+
+def test_a_redirect_to_a_host_that_is_not_named_is_refused_before_it_is_asked(server: Server, tmp_path: Path) -> None:
+    elsewhere = server.url("/file", Reply()).replace("127.0.0.1", "localhost")
+    moved = server.url("/moved", Reply(status=302, body=b"", headers={"Location": elsewhere}))
+    with pytest.raises(
+        DownloadError, match="it redirects to localhost, which is none of the hosts named for this file"
+    ):
+        fetch_file(remote(moved), tmp_path, retry=QUICK)
+    assert [seen.path for seen in server.seen] == ["/moved"]
+    named = replace(remote(moved), redirects_to=("localhost",))
+    assert fetch_file(named, tmp_path, retry=QUICK).read_bytes() == CONTENT
+
+
+def test_https_is_never_left(tmp_path: Path) -> None:
+    transfer = _Transfer(remote("https://host/a"), tmp_path / "file", QUICK)
+    with pytest.raises(_MirrorError, match="it steps down from https to http://host/b"):
+        transfer._check_address("https://host/a", httpx.Request("GET", "http://host/b"))
+    transfer._check_address("https://host/a", httpx.Request("GET", "https://host/b"))
+
+
+def test_no_more_bytes_are_taken_than_the_file_has(server: Server, tmp_path: Path) -> None:
+    endless = server.url("/endless", Reply(body=CONTENT * 20))
+    limited = replace(remote(endless, server.url("/good", Reply())), most_bytes=len(CONTENT))
+    assert fetch_file(limited, tmp_path, retry=QUICK).read_bytes() == CONTENT
+    with pytest.raises(DownloadError, match="it sends more than the 300,000 bytes that the file may have"):
+        fetch_file(replace(remote(endless, path="other"), most_bytes=len(CONTENT)), tmp_path, retry=QUICK)
+    assert (tmp_path / "other.part").stat().st_size <= len(CONTENT)
+
+
+def test_a_trickle_ends_after_the_time_that_the_size_allows_and_goes_on_in_the_next_call(
+    server: Server, tmp_path: Path
+) -> None:
+    file = replace(remote(server.url("/file", Reply(chunk_pause_s=0.1), Reply())), most_bytes=len(CONTENT))
+    impatient = replace(QUICK, slowest_bytes_s=1e6, shortest_s=0.5)
+    with pytest.raises(DownloadError, match="not whole after 0 seconds; what arrived is kept"):
+        fetch_file(file, tmp_path, retry=impatient)
+    assert fetch_file(file, tmp_path, retry=QUICK).read_bytes() == CONTENT
+    assert server.ranges()[-1] is not None
+
+
+def test_every_source_has_a_bound() -> None:
+    files = [*(file for files in SOURCES.values() for file in files), CIFAR10_IMAGES]
+    assert all(file.most_bytes < 200 * 2**20 for file in files)
+    assert {url.partition(":")[0] for file in files for url in file.urls} == {"https"}

@@ -26,27 +26,26 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from soft_labels import distributions
-from soft_labels.cli import SoftLabelCLI
-from soft_labels.datamodules import AnnotationDataModule
-from soft_labels.heads import MLPHead
+from soft_labels.commands.fit import SoftLabelCLI
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SplitName
 from soft_labels.metrics import core_metrics
-from soft_labels.objectives import item_losses
-from soft_labels.splits import SplitName
+from soft_labels.training.heads import MLPHead
 from tests.toys import SeededData, SeededEncoder
 
 WIDTH, CLASSES, HIDDEN, DROPOUT, LR = 384, 3, 256, 0.2, 1e-4
 EVALUATED: tuple[SplitName, ...] = ("val", "test")
 
 
-def bare(datamodule: AnnotationDataModule, epochs: int, batch_size: int, fused: bool) -> None:
+def bare(data: EmbeddedDataset, epochs: int, batch_size: int, fused: bool) -> None:
     """The plain loop."""
-    head = MLPHead(datamodule.embedding_dim, CLASSES, HIDDEN, DROPOUT, seed=0)
-    head.set_feature_statistics(*datamodule.feature_statistics())
+    head = MLPHead(data.embedding_dim, CLASSES, HIDDEN, DROPOUT, seed=0)
+    head.set_feature_statistics(*data.feature_statistics())
     optimizer = torch.optim.Adam(head.parameters(), lr=LR, fused=fused)
-    everything = torch.arange(len(datamodule.data))
-    features, dist, label = datamodule.features[everything], *datamodule.targets[:2]
-    train = datamodule.rows("train")
-    evaluated = [(features[rows], dist[rows], label[rows]) for rows in map(datamodule.rows, EVALUATED)]
+    everything = torch.arange(len(data.dataset.data))
+    features, (_, dist, label, _) = data.features[everything], data.dataset.observed
+    train = data.dataset.rows("train")
+    evaluated = [(features[rows], dist[rows], label[rows]) for rows in map(data.dataset.rows, EVALUATED)]
     for _ in range(epochs):
         order = train[torch.randperm(len(train))]
         x, p, y = features[order], dist[order], label[order]
@@ -54,7 +53,7 @@ def bare(datamodule: AnnotationDataModule, epochs: int, batch_size: int, fused: 
         for part in (slice(start, start + batch_size) for start in range(0, len(order), batch_size)):
             hidden = torch.nn.functional.gelu(head.hidden((x[part] - head.feature_mean) / head.feature_scale))
             logits = head.output(torch.nn.functional.dropout(hidden, DROPOUT))
-            loss = item_losses("soft", logits, p[part], y[part]).mean()
+            loss = distributions.soft_cross_entropy(p[part], logits).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -69,7 +68,7 @@ def metrics(logits: Tensor, dist: Tensor, label: Tensor) -> tuple[float, ...]:
     """Loss, accuracy, KL and entropy correlation of one split."""
     pair = torch.stack([distributions.entropy(dist), distributions.entropy_from_logits(logits)]).double()
     return (
-        item_losses("soft", logits, dist, label).mean().item(),
+        distributions.soft_cross_entropy(dist, logits).mean().item(),
         (logits.argmax(dim=1) == label).double().mean().item(),
         distributions.kl_divergence(dist, logits).mean().item(),
         torch.corrcoef(pair)[0, 1].item(),
@@ -101,7 +100,7 @@ class NaiveModule(LightningModule):
         """One step."""
         features, dist, label = batch
         logits: Tensor = self.head(features)
-        loss = item_losses("soft", logits, dist, label).mean()
+        loss = distributions.soft_cross_entropy(dist, logits).mean()
         self.train_metrics(logits=logits, label_dist=dist, majority_label=label)
         self.log("train/loss", loss, on_step=True, on_epoch=True)
         self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
@@ -118,19 +117,19 @@ class NaiveModule(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=LR)
 
 
-def naive(datamodule: AnnotationDataModule, logs: Path, epochs: int, batch_size: int) -> None:
+def naive(data: EmbeddedDataset, logs: Path, epochs: int, batch_size: int) -> None:
     """A Trainer with torch's own loaders."""
 
     def loader(part: SplitName, shuffle: bool) -> DataLoader[tuple[Tensor, ...]]:
-        rows = datamodule.rows(part)
-        dist, label, _ = datamodule.targets
-        return DataLoader(TensorDataset(datamodule.features[rows], dist[rows], label[rows]), batch_size, shuffle)
+        rows = data.dataset.rows(part)
+        _, dist, label, _ = data.dataset.observed
+        return DataLoader(TensorDataset(data.features[rows], dist[rows], label[rows]), batch_size, shuffle)
 
     trainer = Trainer(
         max_epochs=epochs, logger=TensorBoardLogger(logs), num_sanity_val_steps=0, log_every_n_steps=1,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    trainer.fit(NaiveModule(datamodule.embedding_dim), loader("train", shuffle=True), loader("val", shuffle=False))
+    trainer.fit(NaiveModule(data.embedding_dim), loader("train", shuffle=True), loader("val", shuffle=False))
 
 
 def seconds(call: Callable[[], None]) -> float:
@@ -166,14 +165,14 @@ def main() -> None:
     size = (options.items, options.epochs, options.batch_size)
     with tempfile.TemporaryDirectory() as folder:
         store, logs = Path(folder) / "store", Path(folder)
-        datamodule = SeededData(items=options.items, encoder=SeededEncoder(WIDTH), store=store)
+        data = SeededData(items=options.items, encoder=SeededEncoder(WIDTH), store=store).embedded
         ours(store, logs, options.items, 1, options.batch_size)()  # warm-up: imports and first files
         times: dict[str, list[float]] = {"bare": [], "fused": [], "ours": [], "naive": []}
         for _ in range(options.repetitions):
-            times["bare"].append(seconds(lambda: bare(datamodule, *size[1:], fused=False)))
-            times["fused"].append(seconds(lambda: bare(datamodule, *size[1:], fused=True)))
+            times["bare"].append(seconds(lambda: bare(data, *size[1:], fused=False)))
+            times["fused"].append(seconds(lambda: bare(data, *size[1:], fused=True)))
             times["ours"].append(seconds(ours(store, logs, *size)))
-            times["naive"].append(seconds(lambda: naive(datamodule, logs, *size[1:])))
+            times["naive"].append(seconds(lambda: naive(data, logs, *size[1:])))
     print(f"{options.items} items of {WIDTH}, head {HIDDEN}, batch {options.batch_size}, {options.epochs} epochs")
     print(f"{torch.get_num_threads()} threads, {options.repetitions} repetitions in turn")
     for name, taken in times.items():

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.data import AnnotationDataModule
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
 
 MEBIBYTE = 2**20
@@ -77,7 +77,7 @@ def fit(data: NumberedTexts) -> None:
     """One epoch of one head, and what it took."""
     from lightning import Trainer
 
-    from soft_labels.module import SoftLabelModule
+    from soft_labels.training.module import SoftLabelModule
 
     print(f"resident before the data are read: {_resident_mib('VmRSS'):,.0f} MiB")
     module = SoftLabelModule(num_classes=data.num_classes, embedding_dim=data.embedding_dim)
@@ -92,7 +92,7 @@ def fit(data: NumberedTexts) -> None:
     )
     start = time.perf_counter()
     trainer.fit(module, datamodule=data)
-    features = data.features
+    features = data.embedded.features
     print(f"one epoch in {time.perf_counter() - start:.0f} s: {trainer.global_step:,} steps of {EPOCH_BATCH}")
     print(f"features: {len(features):,} items of {features.dim} numbers, ", end="")
     print("in memory" if features.in_memory else "read from disk as they are asked for")

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from soft_labels.objectives import TARGETS
-from soft_labels.population import PopulationEngine
-from soft_labels.runs import RunSpec
+from soft_labels.training.population import PopulationEngine
+from soft_labels.training.spec import RunSpec
 from tests.toys import SeededData, SeededEncoder
 
 ITEMS, WIDTH = 300, 384
@@ -27,7 +26,7 @@ def random_specs(members: int) -> list[RunSpec]:
     """Learning rate, weight decay and dropout drawn at random, half of the heads for each target."""
     draws = np.random.default_rng(0).uniform((-5, -6, 0), (-2, -3, 0.6), size=(members, 3)).tolist()
     return [
-        replace(BASE, target=TARGETS[number % 2], lr=10**lr, weight_decay=10**decay, dropout=dropout)
+        replace(BASE, target=("soft", "hard")[number % 2], lr=10**lr, weight_decay=10**decay, dropout=dropout)
         for number, (lr, decay, dropout) in enumerate(draws)
     ]
 
@@ -35,10 +34,9 @@ def random_specs(members: int) -> list[RunSpec]:
 def peak_mebibytes(members: int) -> tuple[float, float, float]:
     """Peak resident memory before and after a search, MiB, and its seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        datamodule = SeededData(items=ITEMS, encoder=SeededEncoder(WIDTH), store=Path(folder))
-        datamodule.prepare_data()
+        data = SeededData(items=ITEMS, encoder=SeededEncoder(WIDTH), store=Path(folder)).embedded
         before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter()
-        results = PopulationEngine(accelerator="cpu").train(datamodule, random_specs(members))
+        results = PopulationEngine(accelerator="cpu").train(data, random_specs(members))
         assert len(results) == members  # what was measured is what was asked for
         return before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter() - start
 

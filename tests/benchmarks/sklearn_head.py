@@ -16,26 +16,28 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from soft_labels.cli import parse_datamodule
-from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.commands.fit import parse_datamodule
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SplitName
 from soft_labels.metrics import all_metrics
-from soft_labels.objectives import Target, item_losses
-from soft_labels.splits import SplitName
+from soft_labels.training.objectives import LOSSES, Objective, item_losses
+from soft_labels.training.spec import HeadSpec
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
-TARGETS: tuple[Target, ...] = ("hard", "soft")
+TARGETS = ("hard", "soft")
 
 
 class Part:
     """Features and targets of one split."""
 
-    def __init__(self, datamodule: AnnotationDataModule, split: SplitName) -> None:
-        rows = datamodule.rows(split)
-        self.features = torch.cat(list(datamodule.features.batches(rows.numpy()))).numpy()
-        self.label_dist, self.label = datamodule.targets.label_dist[rows], datamodule.targets.majority_label[rows]
+    def __init__(self, data: EmbeddedDataset, split: SplitName) -> None:
+        rows = data.dataset.rows(split)
+        self.features = torch.cat(list(data.features.batches(rows.numpy()))).numpy()
+        self.observed = data.dataset.observed.take(rows)
+        self.label_dist, self.label = self.observed.label_dist, self.observed.majority_label
 
 
-def heads(train: Part, scaler: StandardScaler, target: Target) -> Iterator[LogisticRegression]:
+def heads(train: Part, scaler: StandardScaler, target: str) -> Iterator[LogisticRegression]:
     """One fitted model for each penalty."""
     features, classes = scaler.transform(train.features), train.label_dist.shape[1]
     labels, weights = train.label.numpy(), np.ones(len(features))
@@ -54,18 +56,20 @@ def logits(head: LogisticRegression, scaler: StandardScaler, part: Part) -> Tens
 def main() -> None:
     """Train both heads and print their test metrics."""
     datamodule = parse_datamodule(sys.argv[1:], "sklearn_head", "A scikit-learn head on the same embeddings.")
-    train, val, test = (Part(datamodule, split) for split in ("train", "val", "test"))
+    data = datamodule.embedded
+    train, val, test = (Part(data, split) for split in ("train", "val", "test"))
     scaler = StandardScaler().fit(train.features)
     for target in TARGETS:
 
-        def val_loss(head: LogisticRegression, target: Target = target) -> float:
-            return item_losses(target, logits(head, scaler, val), val.label_dist, val.label).mean().item()
+        def val_loss(head: LogisticRegression, target: str = target) -> float:
+            aim = Objective(HeadSpec(target)).judged_by(val.observed)
+            return item_losses(LOSSES["cross_entropy"], aim, logits(head, scaler, val)).mean().item()
 
         best = min(heads(train, scaler, target), key=val_loss)
-        metrics = all_metrics(datamodule.ordinal)
+        metrics = all_metrics(data.ordinal)
         metrics.update(logits=logits(best, scaler, test), label_dist=test.label_dist, majority_label=test.label)
         values = " ".join(f"{name} {value:.3f}" for name, value in metrics.compute().items())
-        print(f"{datamodule.dataset} {target} logistic regression, C {best.C:g}: {values}")
+        print(f"{data.name} {target} logistic regression, C {best.C:g}: {values}")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
-from soft_labels.population import PopulationEngine
-from soft_labels.records import RecordStore
-from soft_labels.runner import Runner
-from soft_labels.runs import RunSpec
-from soft_labels.sweep import SweepSettings, finished, open_storage, search
+from soft_labels.runs.runner import Runner
+from soft_labels.runs.store import RecordStore
+from soft_labels.sweep import PlannedSearch, SweepSettings, finished, open_storage, search
+from soft_labels.training.population import PopulationEngine
+from soft_labels.training.spec import RunSpec
 from tests.servers import SERVED_HERE, STORAGES, served
 from tests.toys import SeededData, SeededEncoder
 
@@ -121,7 +121,7 @@ def work(task: Task) -> tuple[float, float]:
     setattr(Future, "result", result)  # noqa: B010 # mypy keeps methods as they are
     setattr(runner, "run", training.timed(runner.run))  # noqa: B010
     timed = replace(storage, lock=TimedLock(storage.lock, waiting))
-    study = search(runner, lambda _: datamodule, {"study": RunSpec()}, task.sweep, timed)["study"]
+    study = search(runner, lambda _: datamodule, {"study": PlannedSearch(RunSpec(), task.sweep)}, timed)["study"]
     assert len(finished(study)) == task.sweep.trials
     return waiting.seconds, training.seconds
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from soft_labels.annotations.base import AnnotatedData, Input, Modality
-from soft_labels.embeddings import EmbeddingStore, Features, content_keys, encoder_inputs, open_features
+from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
+from soft_labels.embeddings import EmbeddingStore, Features, content_keys, open_features
+from soft_labels.embeddings.features import JoinedFeatures, TensorFeatures, encoder_inputs
+from soft_labels.encoders import TransformerEncoder
 from soft_labels.errors import StoreError
 
 if TYPE_CHECKING:
@@ -95,9 +97,9 @@ def test_the_checksum_is_that_of_the_numbers_however_they_lie(
 ) -> None:
     other = filled(tmp_path / "other", toy, keys[::-1], vectors[::-1], shards=2)
     expected = hashlib.sha256(vectors.tobytes()).hexdigest()
-    assert opened(store, [keys], loaded).checksum() == expected
-    assert opened(other, [keys], loaded).checksum() == expected
-    assert opened(store, [keys[::-1]], loaded).checksum() != expected
+    assert opened(store, [keys], loaded).checksum == expected
+    assert opened(other, [keys], loaded).checksum == expected
+    assert opened(store, [keys[::-1]], loaded).checksum != expected
 
 
 def test_missing_embeddings_are_counted_by_item(store: EmbeddingStore, keys: np.ndarray) -> None:
@@ -137,7 +139,7 @@ def test_shards_that_hold_none_of_the_rows_are_not_read(
     ],
 )
 def test_what_the_encoder_is_shown(
-    modality: Modality, inputs: list[Input], pair_features: str, columns: list[list[Input]]
+    toy: "type[ToyEncoder]", modality: Modality, inputs: list[Input], pair_features: str, columns: list[list[Input]]
 ) -> None:
     data = AnnotatedData(
         name="two",
@@ -147,4 +149,35 @@ def test_what_the_encoder_is_shown(
         class_names=("no", "yes"),
         modality=modality,
     )
-    assert encoder_inputs(data, pair_features, "\n") == columns  # type: ignore[arg-type]
+    assert encoder_inputs(data.items, toy(), pair_features, "\n") == columns  # type: ignore[arg-type]
+    assert encoder_inputs(data.items, TransformerEncoder("any/model"), "u_v_absdiff_product", "\n") == [inputs]
+
+
+def test_an_encoder_of_uids_is_shown_those(toy: "type[ToyEncoder]") -> None:
+    class OfUids(toy):  # type: ignore[misc, valid-type]
+        modality = "uid"
+
+    items = Items(("1", "2"), [("a", "x"), ("b", "y")], "text_pair")
+    assert encoder_inputs(items, OfUids(), "u_v_absdiff_product", "\n") == [("1", "2")]
+
+
+def test_parts_stand_side_by_side_in_memory_and_on_disk(store: EmbeddingStore, keys: np.ndarray) -> None:
+    stored = open_features(store, [keys], "texts")
+    tensor = TensorFeatures(torch.randn(ITEMS, 3))
+    joined = JoinedFeatures([stored, tensor])
+    rows = torch.tensor([2_999, 0, 17, 17])
+    assert (len(joined), joined.dim, joined.in_memory) == (ITEMS, WIDTH + 3, False)
+    assert torch.equal(joined[rows], torch.cat([stored[rows], tensor[rows]], dim=1))
+    before = joined.checksum
+    joined.load()
+    assert joined.in_memory
+    assert joined.checksum == before
+    assert joined.checksum != JoinedFeatures([tensor, stored]).checksum
+
+
+def test_a_tensor_is_its_own_rows() -> None:
+    rows = torch.arange(12.0).view(4, 3)
+    features = TensorFeatures(rows)
+    assert (len(features), features.dim, features.in_memory) == (4, 3, True)
+    assert torch.equal(torch.cat(list(features.batches(np.array([3, 0])))), rows[[3, 0]])
+    assert features.checksum == hashlib.sha256(rows.numpy().tobytes()).hexdigest()

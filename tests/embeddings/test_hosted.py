@@ -232,6 +232,7 @@ def killed_at(service: FakeOpenAI, requests: int, *arguments: object) -> None:
     time.sleep(0.2)  # what was under way is answered to nobody
 
 
+@pytest.mark.slow
 def test_killed_runs_with_faults_end_as_one_without_and_pay_once_for_what_could_be_kept(
     shared_data: Path, tmp_path: Path
 ) -> None:
@@ -259,7 +260,7 @@ def test_killed_runs_with_faults_end_as_one_without_and_pay_once_for_what_could_
     with FakeOpenAI() as service:
         whole = run(texts, encoder_of(service, batch_size=256), tmp_path / "whole")
     columns = [content_keys(texts)]
-    assert open_features(store, columns, "texts").checksum() == open_features(whole, columns, "texts").checksum()
+    assert open_features(store, columns, "texts").checksum == open_features(whole, columns, "texts").checksum
 
 
 def check_phase(service: FakeOpenAI, begun: int, kept: set[str]) -> None:

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.datamodules import TableDataModule
+from soft_labels.data import TableDataModule
 from soft_labels.embeddings import EmbeddingStore, content_keys, stage
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
 from tests.postgres import free_port
@@ -29,6 +30,7 @@ from tests.postgres import free_port
 if TYPE_CHECKING:
     from tests.conftest import RunCli
 
+pytestmark = pytest.mark.slow
 FULL = pytest.mark.skipif("SOFT_LABELS_FULL" not in os.environ, reason="SOFT_LABELS_FULL=1 runs it")
 REPOSITORY = Path(__file__).resolve().parents[2]
 Process = subprocess.Popen[str]
@@ -78,6 +80,9 @@ class PaddedEncoder(Encoder):
         return torch.tensor([[len(text), sum(text.encode()), 1.0] for text in batch]) / torch.tensor([1, 1, widest])
 
 
+LAUNCHED: list[Process] = []
+
+
 class OtherOnTheSecond(TableDataModule):
     """A table whose texts are other ones for the second process, as if its node had an old file."""
 
@@ -102,12 +107,23 @@ def start(processes: int, arguments: list[str], nodes: int = 1, **environment: s
 
 
 def launch(python: list[str], **environment: str) -> Process:
-    """A command in a process group of its own."""
-    return subprocess.Popen(
+    """A command in a process group of its own, which is gone when the test ends."""
+    job = subprocess.Popen(
         [sys.executable, *python], cwd=REPOSITORY, start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), **environment},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    LAUNCHED.append(job)
+    return job
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """End what a test that failed has left."""
+    yield
+    while LAUNCHED:
+        with LAUNCHED.pop() as job, suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
 
 
 def start_nodes(arguments: list[str]) -> list[Process]:

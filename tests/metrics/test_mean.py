@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -11,30 +12,17 @@ from sklearn.metrics import accuracy_score
 from torch import Tensor
 from torchmetrics import Metric
 
-from soft_labels.distributions import label_distribution, majority_label
-from soft_labels.metrics import (
-    BrierScore,
-    EntropyError,
-    JensenShannonDivergence,
-    KLDivergence,
-    MajorityAccuracy,
-    MeanLoss,
-    RankedProbabilityScore,
-    SoftCrossEntropy,
-    TotalVariation,
-    WassersteinDistance,
-)
+from soft_labels.distributions import kl_divergence, label_distribution, majority_label
+from soft_labels.metrics import METRICS, KLDivergence, MajorityAccuracy, MeanDivergence, MeanLoss
+from soft_labels.metrics.mean import TrueDivergence
 
-DISTRIBUTION_METRICS: list[type[Metric]] = [
-    KLDivergence,
-    SoftCrossEntropy,
-    JensenShannonDivergence,
-    TotalVariation,
-    BrierScore,
-    EntropyError,
-    WassersteinDistance,
-    RankedProbabilityScore,
-]
+# Every divergence of the table, and the class that stands by itself.
+DIVERGENCES = [name for name, row in METRICS.items() if row.divergence is not None and not row.needs_truth]
+DISTRIBUTION_METRICS: dict[str, Callable[[], Metric]] = {
+    **{name: METRICS[name].new for name in DIVERGENCES},
+    "KLDivergence": KLDivergence,
+}
+every_divergence = pytest.mark.parametrize("new", DISTRIBUTION_METRICS.values(), ids=DISTRIBUTION_METRICS)
 
 
 @pytest.fixture
@@ -52,34 +40,35 @@ def test_values_agree_with_scipy_and_sklearn(case: tuple[Tensor, Tensor, Tensor]
     label = label_dist.double().numpy()
     steps = np.arange(4)
     gaps = (label - pred).cumsum(1)[:, :3]
-    wanted: dict[type[Metric], float] = {
-        KLDivergence: scipy.stats.entropy(label, pred, axis=1).mean(),
-        SoftCrossEntropy: -(label * np.log(pred)).sum(1).mean(),
-        JensenShannonDivergence: (scipy.spatial.distance.jensenshannon(label, pred, axis=1) ** 2).mean(),
-        TotalVariation: np.abs(label - pred).sum(1).mean() / 2,
-        BrierScore: ((label - pred) ** 2).sum(1).mean(),
-        EntropyError: np.abs(scipy.stats.entropy(label, axis=1) - scipy.stats.entropy(pred, axis=1)).mean(),
-        WassersteinDistance: np.mean(
+    wanted = {
+        "kl": scipy.stats.entropy(label, pred, axis=1).mean(),
+        "soft_ce": -(label * np.log(pred)).sum(1).mean(),
+        "js": (scipy.spatial.distance.jensenshannon(label, pred, axis=1) ** 2).mean(),
+        "tv": np.abs(label - pred).sum(1).mean() / 2,
+        "brier": ((label - pred) ** 2).sum(1).mean(),
+        "entropy_error": np.abs(scipy.stats.entropy(label, axis=1) - scipy.stats.entropy(pred, axis=1)).mean(),
+        "wasserstein": np.mean(
             [scipy.stats.wasserstein_distance(steps, steps, p, q) for p, q in zip(label, pred, strict=True)]
         ),
-        RankedProbabilityScore: (gaps**2).sum(1).mean() / 3,
+        "rps": (gaps**2).sum(1).mean() / 3,
     }
+    wanted["KLDivergence"] = wanted["kl"]
     assert set(wanted) == set(DISTRIBUTION_METRICS)
-    for metric_class, value in wanted.items():
-        metric = metric_class()
+    for name, value in wanted.items():
+        metric = DISTRIBUTION_METRICS[name]()
         metric.update(logits=logits, label_dist=label_dist)
-        assert metric.compute().item() == pytest.approx(value, abs=1e-7), metric_class.__name__
+        assert metric.compute().item() == pytest.approx(value, abs=1e-7), name
     accuracy = MajorityAccuracy()
     accuracy.update(logits=logits, majority_label=labels)
     assert accuracy.compute().item() == pytest.approx(accuracy_score(labels.numpy(), pred.argmax(1)))
 
 
-@pytest.mark.parametrize("metric_class", DISTRIBUTION_METRICS)
+@every_divergence
 def test_uneven_batches_give_what_one_batch_gives(
-    metric_class: type[Metric], case: tuple[Tensor, Tensor, Tensor]
+    new: Callable[[], Metric], case: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     logits, label_dist, _ = case
-    whole, parts = metric_class(), metric_class()
+    whole, parts = new(), new()
     whole.update(logits, label_dist)
     for start, stop in pairwise([0, 1, 31, 31, 43, 50]):
         parts.update(logits[start:stop], label_dist[start:stop])
@@ -92,10 +81,10 @@ def test_a_zero_count_and_an_underflow_stay_finite_where_torchmetrics_is_infinit
     assert metric.compute().item() == 2e4
 
 
-@pytest.mark.parametrize("metric_class", DISTRIBUTION_METRICS)
-def test_reset_forgets_everything(metric_class: type[Metric], case: tuple[Tensor, Tensor, Tensor]) -> None:
+@every_divergence
+def test_reset_forgets_everything(new: Callable[[], Metric], case: tuple[Tensor, Tensor, Tensor]) -> None:
     logits, label_dist, _ = case
-    metric, fresh = metric_class(), metric_class()
+    metric, fresh = new(), new()
     metric.update(logits[:20], label_dist[:20])
     metric.compute()
     metric.reset()
@@ -124,12 +113,12 @@ def test_half_precision_modules_keep_exact_sums() -> None:
     assert metric.compute().item() == 999 / 1000
 
 
-@pytest.mark.parametrize("metric_class", DISTRIBUTION_METRICS)
+@every_divergence
 def test_half_precision_logits_are_judged_in_double_precision(
-    metric_class: type[Metric], case: tuple[Tensor, Tensor, Tensor]
+    new: Callable[[], Metric], case: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     logits, label_dist = case[0].bfloat16(), case[1]
-    half, double = metric_class(), metric_class()
+    half, double = new(), new()
     half.update(logits, label_dist)
     double.update(logits.double(), label_dist.double())
     assert half.compute() == double.compute()
@@ -155,30 +144,19 @@ def test_no_items_give_nan() -> None:
     assert KLDivergence().compute().isnan()
 
 
-@pytest.mark.parametrize("metric_class", DISTRIBUTION_METRICS)
-def test_a_label_dist_of_another_shape_is_refused(metric_class: type[Metric]) -> None:
+@every_divergence
+def test_a_label_dist_of_another_shape_is_refused(new: Callable[[], Metric]) -> None:
     with pytest.raises(ValueError, match=r"label_dist: wanted the shape of logits, \[2, 3\], got \[2, 4\]"):
-        metric_class().update(torch.zeros(2, 3), torch.zeros(2, 4))
-
-
-@pytest.mark.parametrize("shape", [(3,), (3, 1), (2, 3, 4)])
-def test_logits_of_the_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"logits: wanted shape \[B, C\]"):
-        KLDivergence().update(torch.zeros(shape), torch.zeros(shape))
-
-
-@pytest.mark.parametrize("labels", [torch.zeros(2), torch.zeros(3).long(), torch.zeros(2, 3).long()])
-def test_majority_labels_of_the_wrong_shape_or_dtype_are_refused(labels: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"majority_label: wanted int64 of shape \[2\]"):
-        MajorityAccuracy().update(torch.zeros(2, 3), labels)
+        new().update(torch.zeros(2, 3), torch.zeros(2, 4))
 
 
 def test_directions_are_declared() -> None:
-    assert not any(metric_class.higher_is_better for metric_class in DISTRIBUTION_METRICS)
-    assert all(metric_class.is_differentiable for metric_class in DISTRIBUTION_METRICS)
+    metrics = [new() for new in DISTRIBUTION_METRICS.values()]
+    assert not any(metric.higher_is_better for metric in metrics)
+    assert all(metric.is_differentiable for metric in metrics)
     assert MajorityAccuracy.higher_is_better
     assert not MajorityAccuracy.is_differentiable
-    assert not any(metric_class.full_state_update for metric_class in DISTRIBUTION_METRICS)
+    assert not any(metric.full_state_update for metric in metrics)
     assert not MajorityAccuracy.full_state_update
 
 
@@ -189,3 +167,20 @@ def test_a_loss_that_is_nan_stays_nan() -> None:
     assert metric.compute() == pytest.approx(3.0)
     metric.update(torch.tensor([float("nan")]))
     assert metric.compute().isnan()
+
+
+def test_the_generating_distribution_is_judged_by_the_same_function(case: tuple[Tensor, Tensor, Tensor]) -> None:
+    logits, label_dist, _ = case
+    true, annotated = TrueDivergence(kl_divergence), MeanDivergence(kl_divergence)
+    true.update(logits=logits, true_dist=label_dist)
+    annotated.update(logits=logits, label_dist=label_dist)
+    assert true.compute() == annotated.compute()
+
+
+def test_any_function_of_distributions_and_logits_becomes_a_metric(case: tuple[Tensor, Tensor, Tensor]) -> None:
+    logits, label_dist, _ = case
+    metric = MeanDivergence(lambda dist, given: (dist - given.softmax(-1)).abs().amax(-1))
+    metric.update(logits=logits[:30], label_dist=label_dist[:30])
+    metric.update(logits=logits[30:], label_dist=label_dist[30:])
+    pred = scipy.special.softmax(logits.double().numpy(), axis=-1)
+    assert metric.compute().item() == pytest.approx(np.abs(label_dist.numpy() - pred).max(1).mean(), abs=1e-7)

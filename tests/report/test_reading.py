@@ -1,10 +1,11 @@
 """Sentences say what the numbers say, whichever target is ahead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from soft_labels.experiment.index import ArmForm
 from soft_labels.report.evidence import load_evidence
 from soft_labels.report.reading import (
     across_sentences,
@@ -12,17 +13,18 @@ from soft_labels.report.reading import (
     metric_sentences,
     paper_sentences,
     scope_sentence,
+    setting_sentence,
 )
 from soft_labels.report.views import View, make_views
-from tests.report.toy_experiment import ToySet, losing, write_experiment
+from tests.report.toy_experiment import CALIBRATED, PAIR, ToySet, losing, write_experiment
 
 Views = Callable[..., list[View]]
 
 
 @pytest.fixture
 def views(tmp_path: Path) -> Views:
-    def make(*sets: ToySet) -> list[View]:
-        write_experiment(tmp_path, sets)
+    def make(*sets: ToySet, arms: Mapping[str, ArmForm] = PAIR) -> list[View]:
+        write_experiment(tmp_path, sets, arms)
         return make_views(load_evidence(tmp_path))
 
     return make
@@ -30,13 +32,13 @@ def views(tmp_path: Path) -> Views:
 
 def test_a_soft_head_that_wins_is_said_to_win(views: Views) -> None:
     kl, correlation, _ = metric_sentences(views(ToySet())[0])
-    assert "better mean on 1 of 1 data set. Tested at 0.05 (Holm): lower for soft on chaosnli. " in kl
+    assert "better mean on 1 of 1 data set, against hard. Tested at 0.05 (Holm): lower for soft on chaosnli. " in kl
     assert "higher for soft on chaosnli" in correlation
 
 
 def test_a_soft_head_that_loses_is_said_to_lose(views: Views) -> None:
     kl, correlation, _ = metric_sentences(views(losing(ToySet()))[0])
-    assert "better mean on 0 of 1 data set. Tested at 0.05 (Holm): higher for soft on chaosnli. " in kl
+    assert "better mean on 0 of 1 data set, against hard. Tested at 0.05 (Holm): higher for soft on chaosnli. " in kl
     assert "relative to hard: +" in kl
     assert "lower for soft on chaosnli" in correlation
 
@@ -58,10 +60,11 @@ def test_what_is_not_defined_is_no_win(views: Views) -> None:
     assert "relative to hard" not in correlation
 
 
-def test_further_metrics_that_are_not_lower_for_soft_are_named(views: Views) -> None:
+def test_further_metrics_that_are_not_better_are_named(views: Views) -> None:
     (sentence,) = further_sentences(views(ToySet("one"), ToySet("other", far="soft", ordinal=True))[0])
-    assert "lower for soft in 2 of 5 means; not lower: " in sentence
-    assert sentence.endswith("not lower: Jensen-Shannon, Brier score and ranked probability score on other.")
+    assert "better for soft than for hard in 5 of 12 means; not better: " in sentence
+    assert "not better: entropy error on one; Jensen-Shannon, " in sentence
+    assert sentence.endswith("Brier score, Wasserstein and ranked probability score on other.")
 
 
 def test_each_view_says_what_it_supports(views: Views) -> None:
@@ -78,7 +81,10 @@ def test_without_redrawn_splits_nothing_is_said_of_other_splits(views: Views) ->
 
 def test_views_that_differ_are_named(views: Views) -> None:
     both = views(ToySet(splits=2))  # two pairs that share items settle nothing
-    assert "KL, chaosnli (soft better on the fixed split, not told apart over splits)" in across_sentences(both)[0]
+    assert (
+        "KL to annotators, soft on chaosnli (soft better on the fixed split, not told apart over splits)"
+        in across_sentences(both)[0]
+    )
 
 
 def test_a_data_set_without_redrawn_splits_is_named(views: Views) -> None:
@@ -93,3 +99,36 @@ def test_the_papers_direction_is_compared_on_its_own_data_only(views: Views) -> 
 
 def test_nothing_is_said_of_the_paper_without_its_data(views: Views) -> None:
     assert paper_sentences(views(ToySet("mine", splits=0))[0]) == []
+
+
+def test_every_arm_has_its_sentences_and_the_baseline_none(views: Views) -> None:
+    view = views(ToySet(splits=0), arms=CALIBRATED)[0]
+    begun = [sentence.partition(" has the better mean")[0] for sentence in metric_sentences(view)]
+    assert begun == [
+        f"{metric}: {arm}"
+        for arm in ("soft", "hard_t")
+        for metric in ("KL to annotators (lower is better)", "Entropy correlation", "Accuracy")
+    ]
+    assert [f"better for {arm} than for hard" in words for arm, words in
+            zip(("soft", "hard_t"), further_sentences(view), strict=True)] == [True, True]  # fmt: skip
+
+
+def test_another_baseline_turns_the_sentences_around(views: Views) -> None:
+    arms = {"soft": PAIR["soft"], "hard": PAIR["hard"]}
+    kl, *_ = metric_sentences(views(ToySet(splits=0), arms=arms)[0])
+    assert "hard has the better mean on 0 of 1 data set, against soft" in kl
+    assert "higher for hard on chaosnli. hard - soft: +" in kl
+
+
+def test_an_arm_alone_is_compared_with_nothing(views: Views) -> None:
+    both = views(ToySet(), arms={"hard": PAIR["hard"]})
+    assert metric_sentences(both[0]) == further_sentences(both[0]) == paper_sentences(both[0]) == []
+    (spreads,) = across_sentences(both)
+    assert spreads.startswith("Standard deviation of KL over splits and over seeds: chaosnli, hard ")
+
+
+def test_the_setting_says_what_each_arm_is(tmp_path: Path) -> None:
+    write_experiment(tmp_path, [ToySet(seeds=1, splits=0)], CALIBRATED)
+    sentence = setting_sentence(load_evidence(tmp_path))
+    assert "hard (model.target hard); soft (model.target soft); hard_t (the heads of hard, followed by temp" in sentence
+    assert "All are compared with hard. Data: chaosnli." in sentence

@@ -2,7 +2,8 @@
 
 import pytest
 
-from soft_labels.report.svg import Frame, coordinate, text, ticks
+from soft_labels.palette import MARKERS
+from soft_labels.report.svg import ANNOTATORS, Frame, bar_legend, coordinate, heads, marker, patterns, text, ticks
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,25 @@ def test_coordinates_have_no_negative_zero() -> None:
 
 def test_letters_that_mean_something_in_svg_are_words() -> None:
     assert ">a &lt;b&gt; &amp; c<" in text(0, 0, "a <b> & c")
+
+
+def test_heads_of_a_dozen_arms_have_markers_of_their_own_shape() -> None:
+    series = list(heads([f"arm-{place}" for place in range(len(MARKERS))]).values())
+    drawn = [marker(one, 0, 0).replace(one.css, "") for one in series]
+    assert len(set(drawn)) == len(MARKERS)
+
+
+def test_names_of_arms_are_no_names_of_elements() -> None:
+    series = list(heads(['a"<b>', "c"]).values())
+    legend, _ = bar_legend("figure2", [ANNOTATORS, *series], 10, 500)
+    assert 'a"&lt;b&gt; head' in legend
+    assert "url(#figure2-arm0)" in legend
+    assert patterns("figure2", series).count("<pattern") == 2
+
+
+def test_a_legend_that_is_too_wide_goes_on_below() -> None:
+    series = list(heads(["a" * 20] * 1 + [f"{place}" * 20 for place in range(5)]).values())
+    assert bar_legend("figure2", series[:2], 10, 500)[1] == 10
+    drawn, bottom = bar_legend("figure2", series, 10, 500)
+    assert bottom == 10 + 2 * 18
+    assert drawn.count("<rect") == 6

@@ -1,17 +1,12 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from soft_labels.datamodules import AnnotationDataModule
-from soft_labels.runs import EpochHook, RunResult, RunSpec
-from soft_labels.sweep import SweepOptions, parse_sweep
+from soft_labels.data import AnnotationDataModule
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.training.spec import EpochHook, RunResult, RunSpec
 from tests.toys import SeededData, SeededEncoder
-
-MakeOptions = Callable[..., SweepOptions]
-SPACE = {"model.lr": {"categorical": [1e-3, 1e-2, 0.1]}, "data.batch_size": {"categorical": [8, 16]}}
 
 
 class ByFormula:
@@ -22,12 +17,12 @@ class ByFormula:
     def __init__(self) -> None:
         self.trained: list[RunSpec] = []
 
-    def parts(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec]) -> list[list[int]]:
+    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
         return [list(range(len(specs)))]
 
     def train(
         self,
-        datamodule: AnnotationDataModule,
+        data: EmbeddedDataset,
         specs: Sequence[RunSpec],
         *,
         monitor_test: bool = False,
@@ -55,31 +50,5 @@ class ByFormula:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sweep-data") / "store"
-
-
-@pytest.fixture(scope="session")
-def datamodule(store: Path) -> AnnotationDataModule:
-    return SeededData(80, encoder=SeededEncoder(), store=store)
-
-
-@pytest.fixture(scope="session")
-def toy_options(store: Path) -> tuple[str, ...]:
-    """Options of ``fit`` on small data."""
-    return (
-        "--data=tests.toys.SeededData", "--data.encoder=tests.toys.SeededEncoder", "--data.items=80",
-        f"--data.store={store}", "--trainer.accelerator=cpu", "--trainer.max_epochs=3", "--model.hidden_width=8",
-    )  # fmt: skip
-
-
-@pytest.fixture
-def make_options(toy_options: tuple[str, ...], tmp_path: Path) -> MakeOptions:
-    """Parses the options of a sweep whose file holds the given settings."""
-
-    def make(*arguments: str, space: Any = SPACE, **settings: Any) -> SweepOptions:
-        path = tmp_path / "search.yaml"
-        path.write_text(yaml.safe_dump({"space": space, **settings}, sort_keys=False), encoding="utf-8")
-        return parse_sweep([*toy_options, f"--sweep={path}", *arguments])
-
-    return make
+def datamodule(toy_store: Path) -> AnnotationDataModule:
+    return SeededData(80, encoder=SeededEncoder(), store=toy_store)

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ from optuna.samplers import TPESampler
 
 from soft_labels.errors import SweepError
 from soft_labels.sweep import SweepSettings
+from tests.conftest import MakeOptions
 
-MakeOptions = Callable[..., Any]
 TPE = {"class_path": "optuna.samplers.TPESampler", "init_args": {"n_startup_trials": 3}}
 
 
@@ -38,7 +39,7 @@ def test_samplers_are_seeded_in_memory_and_independent_among_workers(
     make_options: MakeOptions, shared: bool, same: bool
 ) -> None:
     sweep = make_options(sampler={"class_path": "optuna.samplers.RandomSampler"}, trials=2, seed=5).sweep
-    draws = [sweep.new_sampler(shared)._rng.rng.random() for _ in range(2)]
+    draws = [vars(sweep.new_sampler(shared))["_rng"].rng.random() for _ in range(2)]
     assert (draws[0] == draws[1]) is same
 
 
@@ -65,8 +66,11 @@ def test_parts_that_do_not_fit_are_refused_in_words(
         _ = make_options(**settings).sweep
 
 
-def test_no_worker_unpickles_what_another_may_have_written(make_options: MakeOptions) -> None:
+def test_no_worker_unpickles_what_another_may_have_written(
+    make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ranges = {"model.lr": {"float": [1e-3, 1e-1]}, "model.dropout": {"float": [0, 0.6]}}
+    monkeypatch.setitem(sys.modules, "cmaes", ModuleType("cmaes"))
     sampler = {"class_path": "optuna.samplers.CmaEsSampler"}
     sweep = make_options(space=ranges, sampler=sampler, trials=4).sweep
     with pytest.raises(SweepError, match="CmaEsSampler unpickles what it finds in a storage"):

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -6,8 +6,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from soft_labels.errors import SweepError
 from soft_labels.sweep.space import Choice, data_choice, grid_points, read_space, spec_fields
-
-MakeOptions = Callable[..., Any]
+from tests.conftest import MakeOptions
 
 
 def test_each_form_becomes_optunas_distribution(make_options: MakeOptions) -> None:
@@ -29,7 +28,7 @@ def test_each_form_becomes_optunas_distribution(make_options: MakeOptions) -> No
 
 def test_values_are_those_that_fit_would_read(make_options: MakeOptions) -> None:
     space = make_options(space={"model.lr": {"categorical": ["1e-3", 1]}, "trainer.max_epochs": {"categorical": ["5"]}})
-    choices = {key: distribution.choices for key, distribution in space.sweep.space.items()}
+    choices = {key: vars(distribution)["choices"] for key, distribution in space.sweep.space.items()}
     assert choices == {"model.lr": (1e-3, 1.0), "trainer.max_epochs": (5,)}
     assert [type(value) for values in choices.values() for value in values] == [float, float, int]
 
@@ -55,7 +54,8 @@ def test_the_parser_is_asked_once_for_a_value_of_each_key_not_once_a_point() -> 
     ("space", "message"),
     [
         ({}, "at least one key, got none"),
-        ({"model.weight_decai": {"categorical": [0]}}, "which is no key of fit; did you mean model.weight_decay"),
+        ({"model.weight_decai": {"categorical": [0]}},
+         "model.weight_decai is no key of fit; did you mean model.weight_decay"),
         ({"model.lr": {"categorical": []}}, "model.lr: wanted at least one value, got"),
         ({"model.lr": {"choice": [1]}}, "model.lr: wanted {categorical"),
         ({"model.lr": {"int": [1, 2], "float": [1, 2]}}, "model.lr: wanted {categorical"),
@@ -64,7 +64,7 @@ def test_the_parser_is_asked_once_for_a_value_of_each_key_not_once_a_point() -> 
         ({"model.lr": {"float": [0.1, 0.2], "steps": 3}}, "model.lr.* is no search space: .*steps"),
         ({"model.lr": {"categorical": [1, "fast"]}}, "a value that fit refuses: .*model.lr"),
         ({"model.dropout": {"float": [0, 1.5]}}, "a value that fit refuses: wanted a dropout from 0 to below 1"),
-        ({"model.target": {"categorical": ["soft", "hard"]}}, "must not name model.target: .*--targets"),
+        ({"model.target": {"categorical": ["soft", "hard"]}}, "must not name model.target: .*--arms"),
         ({"seed_everything": {"int": [0, 9]}}, "must not name seed_everything: .*luck"),
         ({"data.split_seed": {"int": [0, 9]}}, "must not name data.split_seed: it would change which items"),
         ({"data.tie": {"categorical": ["lowest"]}}, "must not name data.tie: it would change which items"),

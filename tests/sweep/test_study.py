@@ -18,17 +18,20 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.datamodules import AnnotationDataModule
+from soft_labels.data import AnnotationDataModule
+from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import SweepError
-from soft_labels.lightning_engine import LightningEngine
-from soft_labels.population import PopulationEngine
-from soft_labels.records import RecordStore, best_record
-from soft_labels.runner import Runner
-from soft_labels.runs import Engine, RunResult, RunSpec
-from soft_labels.sweep import SweepSettings, open_storage, run_ids, search
+from soft_labels.runs.record import best_record
+from soft_labels.runs.runner import Runner
+from soft_labels.runs.store import RecordStore
+from soft_labels.sweep import PlannedSearch, SweepSettings, open_storage, run_ids, search
 from soft_labels.sweep.space import DataChoice
 from soft_labels.sweep.study import _purpose
-from tests.sweep.conftest import ByFormula, MakeOptions
+from soft_labels.training.lightning_engine import LightningEngine
+from soft_labels.training.population import PopulationEngine
+from soft_labels.training.spec import Engine, RunResult, RunSpec
+from tests.conftest import MakeOptions
+from tests.sweep.conftest import ByFormula
 from tests.toys import SeededData, SeededEncoder
 
 BASE = RunSpec(hidden_width=8, max_epochs=3)
@@ -43,7 +46,7 @@ def searched(datamodule: AnnotationDataModule, tmp_path: Path) -> Search:
 
     def run(sweep: SweepSettings, engine: Engine, base: RunSpec = BASE, address: str | None = None) -> Study:
         runner = Runner(RecordStore(tmp_path / "records"), engine)
-        return search(runner, lambda _: datamodule, {"toy": base}, sweep, open_storage(address))["toy"]
+        return search(runner, lambda _: datamodule, {"toy": PlannedSearch(base, sweep)}, open_storage(address))["toy"]
 
     return run
 
@@ -88,9 +91,9 @@ def test_a_sampler_is_asked_in_batches_for_its_number_of_trials(searched: Search
     class Counting(ByFormula):
         batches: list[int] = []  # noqa: RUF012
 
-        def train(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec], **settings: Any) -> list[RunResult]:
+        def train(self, data: EmbeddedDataset, specs: Sequence[RunSpec], **settings: Any) -> list[RunResult]:
             self.batches.append(len(specs))
-            return super().train(datamodule, specs, **settings)
+            return super().train(data, specs, **settings)
 
     study = searched(make_options(space=RANGES, **{**TPE, "trials": 10}).sweep, Counting())
     assert Counting.batches == [4, 4, 2]
@@ -145,10 +148,10 @@ def test_a_point_that_is_asked_for_again_is_not_trained_again(searched: Search, 
 class Stopped(ByFormula):
     """Interrupted in its third batch."""
 
-    def train(self, datamodule: AnnotationDataModule, specs: Sequence[RunSpec], **settings: Any) -> list[RunResult]:
+    def train(self, data: EmbeddedDataset, specs: Sequence[RunSpec], **settings: Any) -> list[RunResult]:
         if len(self.trained) >= 8:
             raise KeyboardInterrupt
-        return super().train(datamodule, specs, **settings)
+        return super().train(data, specs, **settings)
 
 
 @pytest.mark.parametrize(("pruner", "trained"), [(None, 0), ("optuna.pruners.MedianPruner", 6)])
@@ -174,11 +177,12 @@ def test_an_interrupted_search_in_memory_goes_on_as_if_it_had_not_been(
     resumed = searched(again, rest)
     assert len(rest.trained) == 12
     runner = Runner(RecordStore(tmp_path / "other"), ByFormula())
-    whole = search(runner, lambda _: datamodule, {"toy": BASE}, sweep, open_storage())["toy"]
+    whole = search(runner, lambda _: datamodule, {"toy": PlannedSearch(BASE, sweep)}, open_storage())["toy"]
     assert params(resumed) == params(whole)
     assert [trial.state for trial in resumed.trials] == [trial.state for trial in whole.trials]
 
 
+@pytest.mark.slow
 def test_an_interrupted_grid_on_a_storage_gives_its_points_back(
     searched: Search, make_options: MakeOptions, tmp_path: Path
 ) -> None:
@@ -194,6 +198,7 @@ def test_an_interrupted_grid_on_a_storage_gives_its_points_back(
     assert sorted(trial.params["model.lr"] for trial in done) == space["model.lr"]["categorical"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["journal:{}/studies", "sqlite:///{}/studies.db"])
 def test_many_workers_on_one_storage_complete_each_point_once(
     make_options: MakeOptions, datamodule: AnnotationDataModule, tmp_path: Path, address: str
@@ -204,8 +209,8 @@ def test_many_workers_on_one_storage_complete_each_point_once(
 
     def work(_: int) -> Study:
         storage = open_storage(address.format(tmp_path))
-        base = replace(BASE, max_epochs=1)
-        return search(Runner(store, ByFormula()), lambda _: datamodule, {"toy": base}, sweep, storage)["toy"]
+        planned = {"toy": PlannedSearch(replace(BASE, max_epochs=1), sweep)}
+        return search(Runner(store, ByFormula()), lambda _: datamodule, planned, storage)["toy"]
 
     with ThreadPoolExecutor(3) as pool:
         studies = list(pool.map(work, range(3)))
@@ -230,16 +235,16 @@ def test_a_study_is_joined_only_for_the_same_search(
 
 
 def test_a_study_is_joined_only_for_the_same_features_and_annotations(
-    make_options: MakeOptions, datamodule: AnnotationDataModule, store: Path, tmp_path: Path
+    make_options: MakeOptions, datamodule: AnnotationDataModule, toy_store: Path, tmp_path: Path
 ) -> None:
     sweep, runner = make_options().sweep, Runner(RecordStore(tmp_path / "records"), ByFormula())
-    changed = OtherTestItems(80, encoder=SeededEncoder(), store=store)
-    changed.test_uids = datamodule.split.test
-    encoded = SeededData(80, encoder=OtherEncoder(), store=store)
+    changed = OtherTestItems(80, encoder=SeededEncoder(), store=toy_store)
+    changed.test_uids = datamodule.dataset.split.test
+    encoded = SeededData(80, encoder=OtherEncoder(), store=toy_store)
 
     def join(data: AnnotationDataModule) -> Study:
         storage = open_storage(f"journal:{tmp_path}/studies")
-        return search(runner, partial(chosen, data), {"toy": BASE}, sweep, storage)["toy"]
+        return search(runner, partial(chosen, data), {"toy": PlannedSearch(BASE, sweep)}, storage)["toy"]
 
     assert len(join(datamodule).trials) == len(join(datamodule).trials) == 6
     for other in (changed, encoded):
@@ -251,7 +256,7 @@ def test_data_that_are_searched_are_not_compared_nor_encoded(make_options: MakeO
     sweep = make_options(space={"data.encoder.width": {"categorical": [8, 16]}}).sweep
     base = SeededData(80, encoder=SeededEncoder(3), store=tmp_path / "unread")
     data = json.loads(_purpose(base, BASE, sweep)["data"])
-    assert data.keys() == {"dataset", "class_names", "pair_features", "split"}
+    assert data.keys() == {"dataset", "class_names", "inputs", "pair_features", "split"}
     assert not (tmp_path / "unread").exists()
 
 
@@ -320,7 +325,8 @@ def test_searched_data_settings_give_each_trial_its_own_data(
         space={"data.pair_features": {"categorical": ["one_text", "u_v_absdiff_product"]}},
     )  # fmt: skip
     store = RecordStore(tmp_path / "records")
-    study = search(Runner(store, ByFormula()), options.datamodule, {"toy": BASE}, options.sweep, open_storage())["toy"]
+    planned = {"toy": PlannedSearch(BASE, options.sweep)}
+    study = search(Runner(store, ByFormula()), options.datamodule, planned, open_storage())["toy"]
     records = store.read()
     assert len(records) == 2
     for trial, key in zip(study.trials, run_ids(study), strict=True):
@@ -348,20 +354,22 @@ def chosen(data: AnnotationDataModule, _: DataChoice) -> AnnotationDataModule:
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [PopulationEngine(accelerator="cpu"), LightningEngine("cpu")], ids=lambda e: e.name)
 def test_changing_the_test_split_changes_no_choice(
-    make_options: MakeOptions, datamodule: AnnotationDataModule, store: Path, tmp_path: Path, engine: Engine
+    make_options: MakeOptions, datamodule: AnnotationDataModule, toy_store: Path, tmp_path: Path, engine: Engine
 ) -> None:
-    other = OtherTestItems(80, encoder=SeededEncoder(), store=store)
-    other.test_uids = datamodule.split.test
-    assert other.split == datamodule.split
-    rows = datamodule.rows("test")
-    assert not torch.equal(other.targets.label_dist[rows], datamodule.targets.label_dist[rows])
+    other = OtherTestItems(80, encoder=SeededEncoder(), store=toy_store)
+    other.test_uids = datamodule.dataset.split.test
+    assert other.dataset.split == datamodule.dataset.split
+    rows = datamodule.dataset.rows("test")
+    dists = [one.dataset.observed.label_dist[rows] for one in (other, datamodule)]
+    assert not torch.equal(*dists)
     found = []
     for name, data in {"as it is": datamodule, "changed": other}.items():
         records = RecordStore(tmp_path / name)
-        sweep = make_options(space=RANGES, **{**TPE, "trials": 8}).sweep
-        study = search(Runner(records, engine), partial(chosen, data), {"toy": BASE}, sweep, open_storage())["toy"]
+        planned = {"toy": PlannedSearch(BASE, make_options(space=RANGES, **{**TPE, "trials": 8}).sweep)}
+        study = search(Runner(records, engine), partial(chosen, data), planned, open_storage())["toy"]
         best = best_record(records.read()[key] for key in run_ids(study))
         found.append((params(study), [trial.value for trial in study.trials], best.spec, best.best_epoch))
     assert found[0] == found[1]

@@ -1,0 +1,153 @@
+"""A guess of what the columns of an undescribed table mean: said aloud, and never more than a guess."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from soft_labels.annotations.table import roles
+from soft_labels.annotations.table.cells import cleaned
+from soft_labels.annotations.table.classes import NO_ANSWERS
+from soft_labels.annotations.table.names import identifier
+from soft_labels.annotations.table.presets import recognise
+from soft_labels.annotations.table.profile import Column, profile
+from soft_labels.annotations.table.rows import Work, join, load, open_lists, prepare
+from soft_labels.annotations.table.settings import Guess, TableSettings
+from soft_labels.annotations.table.source import Source, open_source, working_database
+from soft_labels.annotations.table.words import is_uid
+from soft_labels.errors import ConfigError, DataError
+
+_STAND_IN = TableSettings(label_column="label")
+
+
+def guess_table(path: Path, second: Path | None = None, given: Mapping[str, Any] | None = None) -> Guess:
+    """Look at a table and guess its layout.
+
+    Args:
+        path: A file or folder.
+        second: Another file: one that describes the items, or more of the same.
+        given: Settings that are known; nothing is guessed about them.
+
+    Returns:
+        Settings that can be tried; whether they are right only a person can say.
+
+    Raises:
+        ConfigError: A given key is none of the reader's.
+        DataError: A file cannot be read, or nothing in it looks like a text, an image or a label.
+    """
+    given = dict(given or {})
+    unknown = sorted(set(given) - {one.name for one in fields(TableSettings)})
+    if unknown:
+        known = ", ".join(one.name for one in fields(TableSettings))
+        raise ConfigError(f"no setting {', '.join(unknown)} of tables; those are {known}")
+    with working_database() as (database, folder):
+        return _guess(path, second, given, prepare(path, database, _STAND_IN), folder)
+
+
+def _guess(path: Path, second: Path | None, given: dict[str, Any], work: Work, folder: Path) -> Guess:
+    """The same within a database."""
+    options = {"encoding": given.get("encoding"), "header": given.get("header")}
+    (first_folder := folder / "first").mkdir()
+    source = open_source(path, work.database, first_folder, **options)
+    guess = Guess(path, dict(given), [*source.notes], [*source.warnings])
+    if second is None:
+        columns = load(work, source, list(source.columns), "records")
+    else:
+        (second_folder := folder / "second").mkdir()
+        columns = _with_second(work, guess, source, open_source(second, work.database, second_folder))
+    found = _recognised(work, guess, columns)
+    roles.fill(work, guess, found, _opened(work, guess, columns))
+    _labels(guess, found)
+    return guess
+
+
+def _with_second(work: Work, guess: Guess, first: Source, second: Source) -> list[str]:
+    """Two files joined by columns of the same values, or, where their columns are the same, one after the other."""
+    if set(first.columns) == set(second.columns):
+        return _appended(work, guess, first, second)
+    keys = _keys(work, guess, first, second)
+    if keys is None:
+        raise DataError(
+            f"{first.path} and {second.path}: no column of one has the values of a column of the other; set uid_column "
+            "and items_uid_column"
+        )
+    uid, key = keys
+    work.settings = TableSettings(label_column="label", uid_column=uid, items_path=second.path, items_uid_column=key,
+                                  missing="drop")  # fmt: skip
+    guess.settings |= {"uid_column": uid, "items_path": second.path} | ({"items_uid_column": key} if key != uid else {})
+    guess.notes.append(f"{second.path.name} describes the items: its {key} is {uid} of {first.path.name}")
+    return join(work, first, second, [*first.columns, *(name for name in second.columns if name not in first.columns)])
+
+
+def _appended(work: Work, guess: Guess, first: Source, second: Source) -> list[str]:
+    """Two parts of one table."""
+    guess.path = [first.path, second.path]
+    guess.notes.append("both files have the same columns: they are read one after the other")
+    guess.settings.setdefault("name", first.path.resolve().parent.name)
+    names = list(first.columns)
+    parts = [f"SELECT {', '.join(f'{part.columns[name]} AS {identifier(name)}' for name in names)} FROM {part.relation}"
+             for part in (first, second)]  # fmt: skip
+    both = Source(first.path, f"({' UNION ALL '.join(parts)})", {name: identifier(name) for name in names})
+    return load(work, both, names, "records")
+
+
+def _keys(work: Work, guess: Guess, first: Source, second: Source) -> tuple[str, str] | None:
+    """The columns that join two tables: the second's is unique, and has most values of the first's."""
+    given = guess.settings.get("uid_column"), guess.settings.get("items_uid_column")
+    best: tuple[tuple[float, bool, bool], tuple[str, str]] | None = None
+    for key in [given[1]] if given[1] else second.columns:
+        values = f"SELECT cleaned({second.columns[key]}) AS k FROM {second.relation}"
+        unique = work.value(f"SELECT count(k) = count(DISTINCT k) AND count(k) > 0 FROM ({values})")
+        for uid in ([given[0]] if given[0] else first.columns) if unique else []:
+            share = work.value(
+                f"SELECT coalesce(avg((k IN ({values}))::INT), 0) FROM "
+                f"(SELECT DISTINCT cleaned({first.columns[uid]}) AS k FROM {first.relation}) WHERE k IS NOT NULL"
+            )
+            rank = (share, uid == key, is_uid(uid))
+            if share >= 0.5 and (best is None or rank > best[0]):
+                best = rank, (uid, key)
+    return None if best is None else best[1]
+
+
+def _recognised(work: Work, guess: Guess, columns: Sequence[str]) -> dict[str, Column]:
+    """What the columns hold, with the settings of the tool that wrote them."""
+    found = profile(work, columns)
+    known = recognise(found)
+    if known is not None and "form" not in guess.settings and "label_column" not in guess.settings:
+        tool, settings = known
+        guess.notes.append(f"looks like an export of {tool}")
+        guess.settings = settings | guess.settings
+    return found
+
+
+def _opened(work: Work, guess: Guess, columns: Sequence[str]) -> list[str]:
+    """The columns after lists of records have become rows."""
+    opened = list(columns)
+    for name in guess.settings.get("rows_from", ()):
+        opened = open_lists(work, name, opened)
+    return opened
+
+
+def _labels(guess: Guess, before: Mapping[str, Column]) -> None:
+    """Settings that the labels ask for: blanks and words for no answer left out, a scale with a gap."""
+    column = before.get(str(guess.settings.get("label_column")))
+    if column is None or column.kind != "scalar" or guess.settings.get("form", "long") != "long":
+        return
+    odd = [value for value in column.values if value.lower() in NO_ANSWERS]
+    if odd and len(column.values) - len(odd) >= 2:
+        guess.settings.setdefault("ignore_labels", odd)
+        guess.doubts.append(f"labels {', '.join(odd)} are taken for no answer (ignore_labels)")
+    numbers = sorted(int(cleaned(value)) for value in column.values if value not in odd) if _whole(column, odd) else []
+    gaps = len(numbers) >= 3 and len(numbers) <= numbers[-1] - numbers[0] <= 10
+    if gaps and not {"class_names", "scale"} & set(guess.settings):
+        guess.settings["scale"] = [numbers[0], numbers[-1]]
+        guess.doubts.append(
+            f"not every number from {numbers[0]} to {numbers[-1]} was chosen; taken for a scale with classes that "
+            "nobody chose (scale)"
+        )
+
+
+def _whole(column: Column, odd: Sequence[str]) -> bool:
+    """Whether all labels but those that are no answer are whole numbers."""
+    rest = [value for value in column.values if value not in odd]
+    return bool(rest) and all(value.lstrip("+-").isdigit() for value in rest)

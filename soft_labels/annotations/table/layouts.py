@@ -1,0 +1,340 @@
+"""One row an annotation, from a table of any form.
+
+Each form makes the table ``answers``: who answered what about which item, with the labels of the answer as a list (one
+label in most tables) and how many annotations it stands for. From there on all forms are one.
+"""
+
+from collections.abc import Sequence
+
+from soft_labels.annotations.table.cells import as_text, cleaned
+from soft_labels.annotations.table.classes import as_written
+from soft_labels.annotations.table.names import literal
+from soft_labels.annotations.table.rows import ROW, Work, require
+from soft_labels.annotations.table.settings import Label
+
+YES = "('1', 'true', 'yes', 'y', 't', 'x', 'on', 'checked', 'selected')"
+NO = "('0', 'false', 'no', 'n', 'f', 'off')"
+
+
+def roles_of(work: Work) -> dict[str, str]:
+    """The columns that a table's form reads, under our names."""
+    settings = work.settings
+    single = {
+        "grp": settings.group_column,
+        "annotator": settings.annotator_column,
+        "label": settings.label_column,
+        "n": settings.count_column,
+    }
+    many = {
+        "label": settings.label_columns,
+        "count": settings.count_columns,
+        "item_about": settings.about_items,
+        "annotator_about": settings.about_annotators,
+    }
+    found = {ours: column for ours, column in single.items() if column is not None}
+    return found | {f"{ours}_{place}": name for ours, names in many.items() for place, name in enumerate(names or ())}
+
+
+def make_annotations(work: Work) -> None:
+    """Make the table ``annotations``: ``uid``, ``annotator`` (or null), ``label`` and ``n``, a row each.
+
+    In the forms that count, a label is the position of its class where the table does not name it.
+
+    Raises:
+        DataError: A label or count is missing or malformed, or an annotator labels an item again.
+    """
+    {
+        "long": _long,
+        "counts": _counts,
+        "wide": _wide,
+        "one_hot": _one_hot,
+        "list": _list,
+        "by_annotator": _by_annotator,
+        "by_label": _by_label,
+    }[work.settings.form](work)
+    _ignore(work)
+    _several(work)
+    _repeats(work)
+    work.run(
+        f"CREATE TABLE annotations AS SELECT {ROW}, uid, annotator, unnest(labels) AS label, "
+        f"{'n / len(labels)' if work.settings.several == 'share' else 'n'} AS n FROM answers WHERE n > 0"
+    )
+    work.run("DROP TABLE answers")
+
+
+def settle_uids(work: Work) -> None:
+    """Where a row is all that is said of an item, another row of its uid is refused or left out (``repeats``)."""
+    settings = work.settings
+    whole = settings.form in {"counts", "by_label"} or (settings.form == "list" and settings.annotator_column is None)
+    if not whole or settings.repeats == "all":
+        return
+    first = "min" if settings.repeats in {"error", "first"} else "max"
+    work.run(
+        "CREATE OR REPLACE TEMP VIEW again AS "
+        f"SELECT *, {ROW} <> {first}({ROW}) OVER (PARTITION BY uid) AS other FROM rows"
+    )
+    if settings.repeats == "error":
+        work.refuse("again", "other", "uid {0!r} occurs again; uids must be unique", _CURE, "uid")
+    work.leave_out(
+        "rows", f"{ROW} IN (SELECT {ROW} FROM again WHERE other)", f"a uid again (repeats: {settings.repeats})"
+    )
+
+
+_CURE = "keep one of the rows, or set repeats: first, last or all"
+
+
+def _answers(
+    work: Work, label: str, annotator: str = "cleaned(annotator)", n: str = "1.0", source: str = "rows"
+) -> None:
+    """The table of answers, from a column of labels; a cell that holds a list is one answer of several labels."""
+    who = annotator if work.settings.annotator_column or annotator != "cleaned(annotator)" else "NULL::VARCHAR"
+    several = work.value(f"SELECT count(*) FROM {source} WHERE {label} LIKE '[%'")
+    cell = f"CASE WHEN {label} LIKE '[%' THEN cell_list({label}) ELSE [{label}] END"
+    listed = f"list_transform({cell}, lambda one: cleaned(one))"
+    labels = listed if several else f"[cleaned({label})]"
+    work.run(
+        f"CREATE TABLE answers AS SELECT {ROW}, uid, {who} AS annotator, {labels} AS labels, {n} AS n FROM {source}"
+    )
+
+
+def _long(work: Work) -> None:
+    """An annotation a row."""
+    n = "1.0"
+    if work.settings.count_column is not None:
+        require(work, "n", work.settings.count_column)
+        _check_counts(work, "n", work.settings.count_column)
+        n = "trimmed(n)::DOUBLE"
+    _answers(work, "label", n=n)
+    _no_labels(work)
+
+
+def _no_labels(work: Work) -> None:
+    """An answer without a label is a missing value."""
+    column = str(work.settings.label_column)
+    work.settle(
+        "answers",
+        "labels IS NULL OR len(labels) = 0 OR list_contains(list_transform(labels, lambda one: one IS NULL), true)",
+        f"no value in column {_braces(column)!r}", f"no value in column {column!r}", "fill it in or remove the row",
+    )  # fmt: skip
+
+
+def _braces(text: str) -> str:
+    """A text that stands in a format."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _check_counts(work: Work, ours: str, column: str) -> None:
+    """A count is a finite number that is not negative."""
+    number = f"try_cast(trimmed({ours}) AS DOUBLE)"
+    work.refuse(
+        "rows", f"{ours} IS NOT NULL AND NOT coalesce(isfinite({number}) AND {number} >= 0, false)",
+        f"column {_braces(column)!r} wants a finite count that is not negative, got {{0!r}}", "correct the row", ours,
+    )  # fmt: skip
+
+
+def _counts(work: Work) -> None:
+    """A column of counts for each class; a blank is 0."""
+    columns = work.settings.count_columns or ()
+    for place, column in enumerate(columns):
+        _check_counts(work, f"count_{place}", column)
+    numbers = [f"coalesce(trimmed(count_{place})::DOUBLE, 0)" for place in range(len(columns))]
+    _refuse_zero(work, " + ".join(numbers))
+    blanks = work.value(
+        f"SELECT sum({' + '.join(f'(count_{place} IS NULL)::INT' for place in range(len(columns)))}) FROM rows"
+    )
+    if blanks:
+        work.notes.append(f"{blanks:,} blank counts are 0")
+    _count_answers(work, [f"{{'label': '{place}', 'n': {number}}}" for place, number in enumerate(numbers)])
+
+
+def _refuse_zero(work: Work, total: str) -> None:
+    """An item that nobody annotated."""
+    work.settle(
+        "rows", f"({total}) = 0", "all counts are zero", "all counts are zero", "remove the item or give it annotations"
+    )
+
+
+def _count_answers(work: Work, counted: Sequence[str]) -> None:
+    """One answer a class of each row, from structs of label and number."""
+    work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest([{', '.join(counted)}], recursive := true) FROM rows")
+    _answers(work, "label", "NULL::VARCHAR", "n", "unfolded")
+    work.run("DROP TABLE unfolded")
+
+
+def _wide(work: Work) -> None:
+    """A column an annotator; a blank means that this one did not annotate the item."""
+    columns = work.settings.label_columns or ()
+    filled = " + ".join(f"(label_{place} IS NOT NULL)::INT" for place in range(len(columns)))
+    work.settle("rows", f"({filled}) = 0", "no annotation", "no annotation", "remove the item or give it annotations")
+    cells = ", ".join(f"{{'who': {literal(name)}, 'label': label_{place}}}" for place, name in enumerate(columns))
+    work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest([{cells}], recursive := true) FROM rows")
+    _answers(work, "label", "who", source="(SELECT * FROM unfolded WHERE label IS NOT NULL)")
+    work.run("DROP TABLE unfolded")
+
+
+def _one_hot(work: Work) -> None:
+    """A class for each column that is marked."""
+    columns = work.settings.count_columns or ()
+    for place, column in enumerate(columns):
+        work.refuse(
+            "rows", f"lower(cleaned(count_{place})) NOT IN {YES} AND lower(cleaned(count_{place})) NOT IN {NO}",
+            f"column {_braces(column)!r} wants 0 or 1, got {{0!r}}", "correct the row, or set form: counts",
+            f"count_{place}",
+        )  # fmt: skip
+    marked = ", ".join(
+        f"CASE WHEN lower(cleaned(count_{place})) IN {YES} THEN '{place}' END" for place in range(len(columns))
+    )
+    who = "cleaned(annotator)" if work.settings.annotator_column else "NULL::VARCHAR"
+    work.run(
+        f"CREATE TABLE answers AS SELECT {ROW}, uid, {who} AS annotator, "
+        f"list_filter([{marked}], lambda one: one IS NOT NULL) AS labels, 1.0 AS n FROM rows"
+    )
+    work.settle(
+        "answers", "len(labels) = 0", "no class is marked", "no class is marked",
+        "mark one, leave the row out by where",
+    )  # fmt: skip
+
+
+def _list(work: Work) -> None:
+    """A cell of labels, and a cell of annotators of the same length where there is one."""
+    column, who = str(work.settings.label_column), work.settings.annotator_column
+    require(work, "label", column)
+    if who is not None:
+        work.refuse(
+            "rows", "len(cell_list(label)) <> len(cell_list(annotator))",
+            f"column {_braces(column)!r} has {{0}} labels but {_braces(who)!r} {{1}} annotators", "correct the row",
+            "len(cell_list(label))", "len(cell_list(annotator))",
+        )  # fmt: skip
+    people = ", unnest(cell_list(annotator)) AS who" if who else ", NULL::VARCHAR AS who"
+    work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest(cell_list(label)) AS label{people} FROM rows")
+    _answers(work, "label", "cleaned(who)", source="unfolded")
+    work.run("DROP TABLE unfolded")
+    _no_labels(work)
+
+
+def _by_annotator(work: Work) -> None:
+    """A cell {annotator: label}."""
+    _unfold_pairs(work, "{annotator: label}")
+    _answers(work, "pair[2]", "cleaned(pair[1])", source="unfolded")
+    work.run("DROP TABLE unfolded")
+    _no_labels(work)
+
+
+def _unfold_pairs(work: Work, wanted: str) -> None:
+    """A row for each entry of a dictionary in a cell."""
+    column = str(work.settings.label_column)
+    require(work, "label", column)
+    work.refuse(
+        "rows", "cell_pairs(label) IS NULL", f"column {_braces(column)!r} wants {_braces(wanted)}, got {{0!r}}",
+        "correct the row, or set another form", "left(label, 60)",
+    )  # fmt: skip
+    work.settle("rows", "len(cell_pairs(label)) = 0", "no annotation", "no annotation", "remove the item")
+    work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest(cell_pairs(label)) AS pair FROM rows")
+
+
+def _by_label(work: Work) -> None:
+    """A cell {label: count}, or a list of counts in the order of the classes."""
+    column = str(work.settings.label_column)
+    require(work, "label", column)
+    if work.value("SELECT count(*) FROM rows WHERE cell_pairs(label) IS NULL") == 0:
+        _unfold_pairs(work, "{label: count}")
+        work.run(f"CREATE TABLE tallies AS SELECT {ROW}, uid, pair[1] AS label, pair[2] AS n FROM unfolded")
+    else:
+        _check_lists(work, column)
+        work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, cell_list(label) AS numbers FROM rows")
+        work.run(
+            f"CREATE TABLE tallies AS SELECT {ROW}, uid, (unnest(range(len(numbers))))::VARCHAR AS label, "
+            "unnest(numbers) AS n FROM unfolded"
+        )
+    work.run("DROP TABLE unfolded")
+    number = "try_cast(n AS DOUBLE)"
+    work.refuse(
+        "tallies", f"n IS NOT NULL AND NOT coalesce(isfinite({number}) AND {number} >= 0, false)",
+        f"column {_braces(column)!r} wants finite counts that are not negative, got {{0!r}}", "correct the row", "n",
+    )  # fmt: skip
+    work.run(f"CREATE TEMP VIEW empty AS SELECT {ROW} FROM tallies GROUP BY 1 HAVING sum(coalesce({number}, 0)) = 0")
+    _refuse_zero(work, f"SELECT count(*) - 1 FROM empty WHERE empty.{ROW} = rows.{ROW} HAVING count(*) > 0")
+    _answers(work, "label", "NULL::VARCHAR", f"coalesce({number}, 0)", "tallies")
+    work.run("DELETE FROM answers WHERE uid NOT IN (SELECT uid FROM rows)")
+    work.run("DROP VIEW empty")
+    work.run("DROP TABLE tallies")
+
+
+def _check_lists(work: Work, column: str) -> None:
+    """All lists of counts have as many entries."""
+    work.run(
+        "CREATE OR REPLACE TEMP VIEW sized AS SELECT *, len(cell_list(label)) AS size, "
+        f"first_value(len(cell_list(label))) OVER (ORDER BY {ROW}) AS wanted FROM rows"
+    )
+    work.refuse(
+        "sized", "size <> wanted", f"column {_braces(column)!r} has {{0}} counts, but {{1}} in the first row",
+        "give each class a count in every row", "size", "wanted",
+    )  # fmt: skip
+
+
+def _ignore(work: Work) -> None:
+    """Rename labels, then leave out those that are no answer."""
+    settings = work.settings
+    if settings.rename_labels:
+        pairs = ", ".join(
+            f"{literal(cleaned(str(old)))}: {literal(_label(new))}" for old, new in settings.rename_labels.items()
+        )
+        renamed = f"coalesce((MAP {{{pairs}}})[one], one)"
+        work.run(f"UPDATE answers SET labels = list_transform(labels, lambda one: {renamed})")
+    if settings.ignore_labels:
+        labels = [label for (label,) in work.rows("SELECT DISTINCT unnest(labels) FROM answers")]
+        wanted = [cleaned(label) for label in as_written(settings.ignore_labels, labels, "ignore_labels")]
+        ignored = ", ".join(map(literal, wanted))
+        counts = work.rows("SELECT one, count(*) FROM (SELECT unnest(labels) AS one FROM answers) "
+                           f"WHERE one IN ({ignored}) "
+                           "GROUP BY one ORDER BY one")  # fmt: skip
+        work.run(f"UPDATE answers SET labels = list_filter(labels, lambda one: one NOT IN ({ignored}))")
+        work.run("DELETE FROM answers WHERE len(labels) = 0")
+        for label, count in counts:
+            work.dropped[f"label {label!r} is ignored"] = count
+        unknown = set(wanted) - {label for label, _ in counts}
+        if unknown:
+            work.warnings.append(f"ignore_labels names labels that do not occur: {', '.join(sorted(unknown))}")
+    work.check_left("answers")
+
+
+def _label(label: Label) -> str:
+    """A label of a configuration as it stands in a cell."""
+    return cleaned(as_text(label) or "")
+
+
+def _several(work: Work) -> None:
+    """Several labels in one answer: refused, or as the setting says."""
+    work.run("UPDATE answers SET labels = list_distinct(labels) WHERE len(labels) > 1")
+    several = work.settings.several
+    if several == "error":
+        work.refuse(
+            "answers", "len(labels) > 1", "{0} labels in one answer ({1})",
+            "set several: each, share or drop, or another form", "len(labels)",
+            "array_to_string(list_sort(labels), ', ')",
+        )  # fmt: skip
+    elif several == "drop":
+        work.leave_out("answers", "len(labels) > 1", "several labels in one answer (several: drop)")
+    elif count := work.value("SELECT count(*) FROM answers WHERE len(labels) > 1"):
+        work.notes.append(f"{count:,} answers of several labels (several: {several})")
+
+
+def _repeats(work: Work) -> None:
+    """An annotator who labels an item again: refused, or as the setting says."""
+    repeats = work.settings.repeats
+    if repeats == "all" or not work.value("SELECT count(annotator) FROM answers"):
+        return
+    if not work.rows(
+        "SELECT uid FROM answers WHERE annotator IS NOT NULL GROUP BY uid, annotator HAVING count(*) > 1 LIMIT 1"
+    ):
+        return
+    order = f"{ROW} DESC, rowid DESC" if repeats == "last" else f"{ROW}, rowid"
+    work.run(
+        "CREATE TABLE ordered AS SELECT *, annotator IS NOT NULL AND "
+        f"row_number() OVER (PARTITION BY uid, annotator ORDER BY {order}) > 1 AS again FROM answers"
+    )
+    work.run("DROP TABLE answers")
+    work.run("ALTER TABLE ordered RENAME TO answers")
+    if repeats == "error":
+        work.refuse("answers", "again", "annotator {0!r} labels item {1!r} again", _CURE, "annotator", "uid")
+    work.leave_out("answers", "again", f"an annotator labels an item again (repeats: {repeats})")

@@ -1,0 +1,234 @@
+"""Any table of annotations as one record."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from soft_labels.annotations.annotators import About, Annotations, Reading
+from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
+from soft_labels.annotations.table.classes import as_written, checked_classes, label_warnings, resolve_classes
+from soft_labels.annotations.table.encoding import COMPRESSED
+from soft_labels.annotations.table.layouts import make_annotations, roles_of, settle_uids
+from soft_labels.annotations.table.rows import ROW, Work, check_one_value, prepare, take_rows
+from soft_labels.annotations.table.settings import TableSettings
+from soft_labels.annotations.table.source import working_database
+from soft_labels.errors import ConfigError, DataError
+
+
+def read_table(path: Path | Sequence[Path], settings: TableSettings) -> AnnotatedData:
+    """Read a table of one's own; its items come ordered by uid as text, whatever the order of its rows.
+
+    Labels and ids are compared as text without blanks around it; a whole number written as a float is that number, so
+    ``3.0`` is ``3``. DuckDB reads and counts, so that a file may be larger than memory.
+
+    Args:
+        path: A file, compressed or not, a folder of files, or several files, as in :func:`source.open_source`.
+        settings: What its columns mean.
+
+    Returns:
+        One item for each uid, with its annotations where annotators are known, and how the file was read.
+
+    Raises:
+        ConfigError: The settings do not fit together or not to the table.
+        DataError: The file or a column is missing or malformed, a value is missing, a label is none of the classes, an
+            annotator labels an item twice, a count is no finite number, or an item has two inputs.
+    """
+    path = path.expanduser() if isinstance(path, Path) else path
+    with working_database() as (database, folder):
+        work = prepare(path, database, settings)
+        take_rows(work, folder, roles_of(work))
+        shown, modality = settings.shown
+        shared = [*shown, *(["grp"] if settings.group_column else [])]
+        settle_uids(work)
+        check_one_value(work, shared)
+        make_annotations(work)
+        classes = _with_classes(work)
+        return _gather(work, classes, modality, len(shown))
+
+
+def read_items(path: Path | Sequence[Path], settings: TableSettings) -> Items:
+    """Read items to predict; a table of annotations serves as well as one row an item.
+
+    Args:
+        path: As in :func:`read_table`.
+        settings: Those of the table that the head was trained on; what they say about labels is not read.
+
+    Returns:
+        One item for each uid, ordered by uid as text.
+
+    Raises:
+        ConfigError: The columns describe no input or several.
+        DataError: The file, a column, a value or an image is missing, or a uid has two inputs.
+    """
+    path = path.expanduser() if isinstance(path, Path) else path
+    with working_database() as (database, folder):
+        work = prepare(path, database, settings.of_inputs())
+        take_rows(work, folder, {})
+        shown, modality = settings.shown
+        check_one_value(work, list(shown))
+        items = _items(work, len(shown))
+    return Items(tuple(items[0]), _inputs(work.path, items[1:], modality), modality)
+
+
+def _items(work: Work, inputs: int, where: str = "true") -> list[list[str]]:
+    """The uids in order, and each item's inputs as in its first row."""
+    columns = ", ".join(f"arg_min(input_{place}, {ROW})" for place in range(inputs))
+    found = work.rows(f"SELECT uid, {columns} FROM rows WHERE {where} GROUP BY uid ORDER BY uid")
+    return [list(column) for column in zip(*found, strict=True)] or [[] for _ in range(inputs + 1)]
+
+
+def _with_classes(work: Work) -> tuple[str, ...]:
+    """The classes; the annotations get a column ``class``, the label's position among them."""
+    settings = work.settings
+    labels = [label for (label,) in work.rows("SELECT DISTINCT label FROM annotations ORDER BY label")]
+    names, place_of = _named(work, labels)
+    work.run("CREATE TABLE classes (label VARCHAR, class BIGINT)")
+    work.database.executemany(
+        "INSERT INTO classes VALUES (?, ?)", [[label, place] for label, place in place_of.items()]
+    )
+    work.run("CREATE TABLE chosen AS SELECT a.*, c.class FROM annotations a LEFT JOIN classes c USING (label)")
+    work.run("DROP TABLE annotations")
+    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    cure = "correct the row or class_names, or set rename_labels or ignore_labels"
+    if settings.scale is not None:
+        cure = "correct the row or scale"
+    work.refuse("chosen", "class IS NULL", f"label {{0!r}} is none of the classes {_format(listed)}", cure, "label")
+    return names
+
+
+def _format(text: str) -> str:
+    """A text that stands in a format."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _named(work: Work, labels: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The classes' names, and the position of each label that the annotations may have."""
+    settings = work.settings
+    columns = settings.count_columns
+    if columns is not None:
+        names = columns if settings.class_names is None else as_written(settings.class_names, columns)
+        if len(names) != len(columns):
+            raise ConfigError(f"{len(columns)} count_columns but {len(names)} class_names; give each column one name")
+        return checked_classes(names, str(work.path)), {str(place): place for place in range(len(columns))}
+    numbered = work.class_names if settings.class_names is None else None
+    if numbered is not None and all(label.isdigit() and int(label) < len(numbered) for label in labels):
+        work.notes.append("the classes' names are those that the file gives its numbers")
+        return checked_classes(numbered, str(work.path)), {str(place): place for place in range(len(numbered))}
+    if (
+        settings.form == "by_label"
+        and settings.class_names is not None
+        and _are_positions(labels, settings.class_names)
+    ):
+        names = as_written(settings.class_names, [])
+        return checked_classes(names, str(work.path)), {str(place): place for place in range(len(names))}
+    return resolve_classes(labels, settings, str(work.path))
+
+
+def _are_positions(labels: Sequence[str], class_names: Sequence[object]) -> bool:
+    """Whether counts stood in lists: their labels are positions, and not the classes' own names."""
+    positions = {str(place) for place in range(len(class_names))}
+    return set(labels) <= positions and not set(labels) <= {str(name) for name in class_names}
+
+
+def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: int) -> AnnotatedData:
+    """The record, from the tables of rows and chosen classes."""
+    settings = work.settings
+    lost = work.value("SELECT count(DISTINCT uid) FROM rows WHERE uid NOT IN (SELECT uid FROM chosen)")
+    if lost:
+        work.warnings.append(f"{lost:,} items have lost all their annotations and are left out")
+    uids, *shown = _items(work, inputs, "uid IN (SELECT uid FROM chosen)")
+    work.run("CREATE TABLE places AS SELECT uid, row_number() OVER (ORDER BY uid) - 1 AS item "
+             "FROM (SELECT DISTINCT uid FROM chosen)")  # fmt: skip
+    counts = np.zeros((len(uids), len(classes)))
+    summed = work.run("SELECT item, class, sum(n) AS n FROM chosen JOIN places USING (uid) GROUP BY ALL").fetchnumpy()
+    counts[summed["item"], summed["class"]] = summed["n"]
+    totals = dict(zip(classes, counts.sum(0).tolist(), strict=True))
+    single = bool((counts.sum(1) == 1).all()) and len(uids) > 2
+    known = settings.scale is not None or settings.class_names is not None
+    groups = _about(work, ["grp"], "item").get("grp") if settings.group_column else None
+    about = _named_about(work, settings.about_items, "item_about", "item")
+    annotations = _annotations(work)
+    return AnnotatedData(
+        name=settings.name or _name(work.path),
+        uids=tuple(uids),
+        inputs=_inputs(work.path, shown, modality),
+        label_counts=torch.from_numpy(counts),
+        class_names=classes,
+        modality=modality,
+        ordinal=settings.ordinal,
+        groups=groups,  # type: ignore[arg-type]
+        annotations=annotations,
+        about=about,
+        reading=Reading(
+            work.rows_read,
+            work.dropped,
+            tuple(work.notes),
+            (*work.warnings, *label_warnings(totals, len(uids), single, known)),
+        ),
+    )
+
+
+def _name(path: Path) -> str:
+    """The file's name without what says its kind."""
+    plain = path.with_suffix("") if path.suffix.lower() == COMPRESSED else path
+    return path.name if path.is_dir() else plain.stem
+
+
+def _annotations(work: Work) -> Annotations | None:
+    """Every annotation by itself, where annotators are known."""
+    if not work.value("SELECT count(annotator) FROM chosen"):
+        return None
+    annotators = [who for (who,) in work.rows("SELECT DISTINCT annotator FROM chosen ORDER BY annotator")]
+    work.run("CREATE TABLE people AS SELECT annotator, row_number() OVER (ORDER BY annotator) - 1 AS who "
+             "FROM (SELECT DISTINCT annotator FROM chosen)")  # fmt: skip
+    found = work.run(
+        "SELECT item, who, class FROM chosen JOIN places USING (uid) JOIN people USING (annotator) "
+        "ORDER BY item, who, class"
+    ).fetchnumpy()
+    item, who, label = (torch.from_numpy(np.array(found[name], dtype=np.int64)) for name in ("item", "who", "class"))
+    about = _named_about(work, work.settings.about_annotators, "annotator_about", "annotator")
+    return Annotations(item, who, label, tuple(annotators), about)
+
+
+def _named_about(work: Work, names: Sequence[str], prefix: str, whom: str) -> About:
+    """Columns that describe items or annotators, under the table's own names."""
+    found = _about(work, [f"{prefix}_{place}" for place in range(len(names))], whom)
+    return dict(zip(names, found.values(), strict=True))
+
+
+def _about(work: Work, columns: Sequence[str], whom: str) -> dict[str, tuple[str | None, ...]]:
+    """The first value that each item or annotator has in some columns, in the order of their ids."""
+    if not columns:
+        return {}
+    key = "uid" if whom == "item" else "cleaned(annotator)"
+    ids = "SELECT DISTINCT uid FROM chosen" if whom == "item" else "SELECT DISTINCT annotator FROM chosen"
+    values = ", ".join(f"arg_min({column}, {ROW})" for column in columns)
+    found = work.rows(f"SELECT {key} AS k, {values} FROM rows WHERE k IN ({ids}) GROUP BY k ORDER BY k")
+    for column in columns if whom != "item" or columns != ["grp"] else ():
+        changed = work.value(
+            f"SELECT count(*) FROM (SELECT {key} AS k FROM rows GROUP BY k HAVING count(DISTINCT {column}) > 1)"
+        )
+        if changed:
+            work.notes.append(
+                f"{changed:,} {whom}s have several values of one column that describes them; the first counts"
+            )
+    return {column: tuple(row[place] for row in found) for place, column in enumerate(columns, start=1)}
+
+
+def _inputs(path: Path, shown: Sequence[Sequence[str]], modality: Modality) -> Sequence[Input]:
+    """What was shown to the annotators, one entry an item."""
+    if modality == "text":
+        return shown[0]
+    if modality == "text_pair":
+        return list(zip(*shown, strict=True))
+    folder = path if path.is_dir() else path.parent
+    images = [folder / name.strip() for name in shown[0]]
+    missing = [image for image in images if not image.is_file()]
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} of {len(images)} images are not there, the first is {missing[0]}; "
+            "image paths are relative to the table's folder"
+        )
+    return images

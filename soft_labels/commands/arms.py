@@ -1,0 +1,53 @@
+"""The options of commands that set arms side by side."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from soft_labels.errors import ConfigError, SweepError
+from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arm, Arms, Forms, read_arms
+from soft_labels.sweep.space import overlay_keys
+
+OF_ARMS = ("arms", "baseline", "only")
+
+
+def add_arms(parser: LightningArgumentParser) -> None:
+    """Add the options.
+
+    Args:
+        parser: Of the command.
+    """
+    what = "by name, settings of fit by key, as {soft: {model.target: soft}}; or {from: ARM, calibration: temperature}"
+    parser.add_argument("--arms", type=Forms, default=DEFAULT_ARMS, help=what)
+    parser.add_argument("--baseline", type=str, default=DEFAULT_BASELINE, help="the arm that others are compared with")
+    parser.add_argument("--only", type=str, help="names of the arms to take, as soft,hard; all if not given")
+
+
+def arms_of(own: Mapping[str, Any]) -> Arms:
+    """The arms that a command was asked for.
+
+    Args:
+        own: The values of the options.
+
+    Raises:
+        ConfigError: An arm does not say how a head is made, or there is no such arm.
+    """
+    arms = read_arms(own["arms"], own["baseline"])
+    return arms if own["only"] is None else arms.only(own["only"].split(","))
+
+
+def overlay_of(arm: Arm, known: Iterable[str]) -> dict[str, Any]:
+    """What an arm sets, by keys of ``fit`` in full.
+
+    Args:
+        arm: The arm.
+        known: Every key of ``fit``, in full.
+
+    Raises:
+        ConfigError: It sets what is no setting of a head, as the data, which all arms must share.
+    """
+    try:
+        return overlay_keys(arm.overlay, known)
+    except SweepError as error:
+        raise ConfigError(f"arm {arm.name}: {error}") from error

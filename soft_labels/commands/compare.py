@@ -1,0 +1,212 @@
+"""Arms side by side: heads that differ in what each arm sets, over a few seeds, on the same split."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jsonargparse import Namespace
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
+
+from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
+from soft_labels.commands.compare_tables import CompareResult, print_result
+from soft_labels.commands.fit import SoftLabelCLI, show_progress
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SPLIT_NAMES
+from soft_labels.distributions import has_tie
+from soft_labels.errors import ConfigError
+from soft_labels.experiment.arms import Arm, Arms
+from soft_labels.metrics import Judged, values_of
+from soft_labels.progress import tracked
+from soft_labels.runs.predictions import JUDGED_PARTS, Logits
+from soft_labels.training.best import best_of
+from soft_labels.training.calibration import calibrated
+from soft_labels.training.callbacks import best_head
+from soft_labels.training.module import HONOURED
+from soft_labels.training.predict import predict
+from soft_labels.training.spec import CONFIG_KEYS, HeadSpec, check_honoured
+from soft_labels.trust.report import TrustReport, trust_report, yardsticks
+
+Values = dict[str, float]
+
+
+class CompareCLI(SoftLabelCLI):
+    """The options of ``fit``, the arms, and how many seeds; what an arm sets and the seed are given for each run."""
+
+    prog = "soft-labels compare"
+
+    def __init__(self, args: ArgsType, run: bool = True, arm: str = "") -> None:
+        self._arm = arm
+        super().__init__(args, run)
+
+    @property
+    def run_prefix(self) -> str:
+        """The arm, by which runs of one target are told apart."""
+        return self._arm or super().run_prefix
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the arms and the number of seeds."""
+        super().add_arguments_to_parser(parser)
+        add_arms(parser)
+        parser.add_argument("--seeds", type=int, default=5, help="train each arm with seeds 0 to N - 1")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Keep these options out of the configuration that is saved beside a run, which ``fit`` takes."""
+        super().parse_arguments(parser, args)
+        self.seeds: int = self.config.pop("seeds")
+        self.own: dict[str, Any] = {key: self.config.pop(key) for key in OF_ARMS}
+
+
+class _Options(CompareCLI):
+    """The parsed options alone: nothing is read, encoded or trained."""
+
+    def instantiate_classes(self) -> None:
+        """Make nothing."""
+
+
+def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
+    """Train and test each arm with seeds 0 to S-1 on the same split, through the ordinary ``fit`` and ``test``.
+
+    An arm that is derived from another trains nothing: its calibration follows the other's heads.
+
+    Args:
+        arguments: Options of ``fit``, such as ``--config``; what arms set and the seed are added here.
+        arms: What is compared.
+        seeds: How many seeds, S.
+
+    Raises:
+        ConfigError: Fewer than one seed, or an arm sets what is no setting of a head.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, got {seeds}")
+    overlays = _overlays(arguments, arms)
+    values: dict[str, list[Values]] = {name: [] for name in arms.names}
+    logits: dict[str, list[Logits]] = {name: [] for name in arms.names}
+    runs = [(seed, arm) for seed in range(seeds) for arm in arms.trained]
+    for seed, arm in tracked(runs, len(runs), "training heads"):
+        cli, tested = _fit_and_test(arguments, seed, arm.name, overlays[arm.name])
+        data, own = cli.datamodule.embedded, _best_logits(cli)
+        values[arm.name].append(tested)
+        logits[arm.name].append(own)
+        for other in arms.every:
+            if other.derived_from == arm.name:
+                after = _after(data, other.calibration, own)
+                values[other.name].append(_values(data, after))
+                logits[other.name].append(after)
+        _hush()  # what the first run said of data and embeddings holds for all
+    return CompareResult(
+        dataset=data.name,
+        baseline=arms.baseline,
+        notes=_notes(cli, _Options(arguments, run=False).config, arms, seeds),
+        metrics={name: {key: np.array([row[key] for row in rows]) for key in rows[0]} for name, rows in values.items()},
+        trust=_trust(data, logits),
+        folder=Path(cli.trainer.log_dir or ".").parent,
+    )
+
+
+def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
+    """By name of an arm that trains, what it sets; all are read before anything is trained."""
+    known = [*_Options(arguments, run=False).config.keys()]  # a Namespace's are nested
+    for arm in arms.trained:
+        if arm.space:
+            raise ConfigError(f"arm {arm.name}: compare searches nothing; set values instead of space, or use sweep")
+    overlays = {arm.name: overlay_of(arm, known) for arm in arms.trained}
+    for name, overlay in overlays.items():
+        config = _Options([*arguments, *_as_options(overlay)], run=False).config
+        if config.model.calibration != "none":
+            raise ConfigError(
+                "model.calibration can be set for fit only: compare has arms {from: ARM, calibration: "
+                f"{config.model.calibration}}}; leave it out"
+            )
+        spec = HeadSpec(**{field.name: config[CONFIG_KEYS[field.name]] for field in fields(HeadSpec)})
+        check_honoured(f"arm {name}", HONOURED, spec)
+    return overlays
+
+
+def _as_options(overlay: Mapping[str, Any]) -> list[str]:
+    """Settings by key as they are written on the command line."""
+    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overlay.items()]
+
+
+def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[str, Any]) -> tuple[SoftLabelCLI, Values]:
+    """One ordinary run, tested at its best epoch."""
+    quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    cli = CompareCLI([*quiet, *arguments, *_as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    best = str(best_of(cli.trainer).path)
+    metrics = cli.trainer.test(cli.model, ckpt_path=best, datamodule=cli.datamodule, verbose=False)[0]
+    return cli, {key.removeprefix("test/"): value for key, value in metrics.items()}
+
+
+def _best_logits(cli: SoftLabelCLI) -> Logits:
+    """What a run's best head says of the validation and test items."""
+    data, head = cli.datamodule.embedded, best_head(cli.trainer, cli.model)
+    return {part: predict(head, data.features, data.dataset.rows(part)) for part in JUDGED_PARTS}
+
+
+def _after(data: EmbeddedDataset, calibration: str, logits: Logits) -> Logits:
+    """The same after a calibration that was fitted on the validation items."""
+    val = data.dataset.observed.take(data.dataset.rows("val"))
+    return {part: calibrated(calibration, logits["val"], val, logits[part]) for part in JUDGED_PARTS}
+
+
+def _values(data: EmbeddedDataset, logits: Logits) -> Values:
+    """Every metric on the test items."""
+    test = data.dataset.observed.take(data.dataset.rows("test"))
+    return {name: value.item() for name, value in values_of(Judged(logits["test"], *test[1:]), data.ordinal).items()}
+
+
+def _trust(data: EmbeddedDataset, logits: Mapping[str, Sequence[Logits]]) -> dict[str, TrustReport]:
+    """What each arm's numbers mean."""
+    observed = data.dataset.observed
+    train, val, test = (observed.label_counts[data.dataset.rows(part)] for part in SPLIT_NAMES)
+    measured = yardsticks(test, val_counts=val, train_counts=train)
+    found = {}
+    for name, seeds in logits.items():
+        val_pred, test_pred = (
+            torch.stack([each[part] for each in seeds]).double().log_softmax(-1) for part in JUDGED_PARTS
+        )
+        found[name] = trust_report(test, test_pred, val_predictions=val_pred, measured=measured, ordinal=data.ordinal)
+    return found
+
+
+def _in_words(arm: Arm) -> str:
+    """What an arm has of its own."""
+    if arm.derived_from is not None:
+        return f"the heads of {arm.derived_from}, followed by {arm.calibration}"
+    return ", ".join(f"{key} {value}" for key, value in arm.overlay.items()) or "nothing of its own"
+
+
+def _hush() -> None:
+    """Leave out what every run would say again."""
+    for name in ("soft_labels", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _notes(cli: SoftLabelCLI, base: Namespace, arms: Arms, seeds: int) -> tuple[str, ...]:
+    """What a reader must know to judge the numbers."""
+    data = cli.datamodule.embedded
+    dataset = data.dataset
+    sizes = " / ".join(f"{len(dataset.rows(part)):,}" for part in ("train", "val", "test"))
+    settings = ("hidden_width", "dropout", "lr", "weight_decay", "scheduler", "standardize")
+    return (
+        f"{len(dataset.data):,} items, train / val / test {sizes}, split seed {dataset.split_seed}",
+        f"majority class: ties to the {dataset.tie}, {int(has_tie(dataset.data.label_counts).sum()):,} items",
+        f"encoder {data.encoder_name}, {data.embedding_dim:,} features",
+        f"head {', '.join(f'{key} {base.model[key]}' for key in settings)}, batch {base.data.init_args.batch_size}",
+        *(f"arm {arm.name}: {_in_words(arm)}" for arm in arms.every),
+        f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s); KL(annotators || model)",
+    )
+
+
+def run_compare(arguments: list[str]) -> None:
+    """``soft-labels compare``."""
+    show_progress()
+    rest = arguments[1:]
+    options = _Options(rest, run=False)
+    rank_zero_only(print_result)(compare(rest, arms_of(options.own), options.seeds))

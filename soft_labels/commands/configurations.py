@@ -1,0 +1,134 @@
+"""What a configuration may be and may name, whoever wrote it.
+
+A class path in a configuration imports a module and calls a class. Only this package and the libraries that training
+is made of may be named so. Code of another package is run where the user typed its class path as an option of the
+command, or named the package in the environment variable ``SOFT_LABELS_TRUST``.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_loader, set_parsing_settings
+
+from soft_labels.errors import ConfigError
+
+TRUST = "SOFT_LABELS_TRUST"
+LIBRARIES = ("lightning", "optuna", "soft_labels", "torch", "torchmetrics")
+RUN_CODE = (
+    "torch.hub",
+    "torch.jit",
+    "torch.load",
+    "torch.package",
+    "torch.serialization",
+    "torch.utils.cpp_extension",
+    "torch.utils.model_zoo",
+)
+"""What of the libraries fetches, builds or unpickles code."""
+MOST_LEVELS = 50
+MOST_VALUES = 100_000
+"""Values of one configuration; what an alias stands for counts wherever it stands."""
+_CLASS_PATH = re.compile(r"(?:.*=)?([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
+_SUFFIXES = (".yaml", ".yml", ".json")
+_plain = get_loader("yaml")
+
+
+def guard(arguments: Sequence[str]) -> None:
+    """Check the configurations that a command line names, and limit what all configurations may name from now on.
+
+    Args:
+        arguments: The command line; a class path that stands there may be imported.
+
+    Raises:
+        ConfigError: A file is not UTF-8 text.
+    """
+    for path in _named_files(arguments):
+        try:
+            path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: wanted UTF-8 text, got {error}; save the file as UTF-8") from error
+    set_loader("yaml", _load, (yaml.YAMLError,))
+    set_parsing_settings(
+        import_path_denylist=["*", *RUN_CODE], import_path_allowlist=[*LIBRARIES, *_trusted(), *_typed(arguments)]
+    )
+
+
+def _named_files(arguments: Sequence[str]) -> Iterator[Path]:
+    """The configuration files among the arguments."""
+    for argument in arguments:
+        path = Path(argument.rpartition("=")[2])
+        if path.suffix in _SUFFIXES and path.is_file():
+            yield path
+
+
+def _trusted() -> list[str]:
+    """The packages that the environment names."""
+    names = [name.strip() for name in os.environ.get(TRUST, "").split(",") if name.strip()]
+    if wrong := [name for name in names if not name.isidentifier()]:
+        raise ConfigError(f"{TRUST} wants names of packages with commas between them, got {wrong[0]!r}")
+    return names
+
+
+def _typed(arguments: Sequence[str]) -> set[str]:
+    """The packages of class paths among the arguments; Python's own modules are for no configuration."""
+    found = {match[1] for match in map(_CLASS_PATH.fullmatch, arguments) if match}
+    return found - sys.stdlib_module_names - {"jsonargparse"}
+
+
+def _load(text: str) -> Any:
+    """A value or a file as YAML, unless it would grow beyond all measure."""
+    if "*" in text and "&" in text:
+        _check_aliases(text)
+    value = _plain(text)
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested more deeply than any setting is."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            return
+    raise ConfigError(
+        f"a configuration is nested more than {MOST_LEVELS} levels deep; it is broken, or not to be trusted"
+    )
+
+
+def _parts(value: Any) -> list[Any]:
+    """What a list or a mapping holds."""
+    return [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _check_aliases(text: str) -> None:
+    """Count the values with every alias written out, before anything is."""
+    sizes: dict[int, int] = {}
+    within: set[int] = set()
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in within:
+            raise ConfigError("an alias (*NAME) of a configuration stands within what it stands for; write it out")
+        if id(node) not in sizes:
+            within.add(id(node))
+            sizes[id(node)] = 1 + sum(map(size, _children(node)))
+            within.remove(id(node))
+        return sizes[id(node)]
+
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if node is not None and (values := size(node)) > MOST_VALUES:
+        raise ConfigError(
+            f"a configuration holds {values:,} values once its aliases (*NAME) are written out, more than "
+            f"{MOST_VALUES:,}; it is broken, or not to be trusted"
+        )
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    """The values of a list, or the keys and values of a mapping."""
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []

@@ -1,0 +1,136 @@
+"""``soft-labels reproduce``: an experiment from its configuration to its report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from jsonargparse import ArgumentParser
+
+from soft_labels.commands.fit import show_progress
+from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
+from soft_labels.errors import ConfigError
+from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arms, Forms, read_arms
+from soft_labels.experiment.reproduce import DatasetPlan, Experiment
+from soft_labels.training.engines import EngineName, make_engine
+from soft_labels.training.spec import RunSpec
+
+_OF_FIT = ("--data.", "--model.", "--trainer.", "--early_stopping.")
+
+
+@dataclass(frozen=True)
+class ExperimentSettings:
+    """What an experiment consists of.
+
+    Args:
+        name: The title of the report; the folder of the results is named after it.
+        datasets: For each data set the configuration files of ``fit`` that describe it.
+        sweeps: By name, files of ``configs/sweep``; the first one chooses, further ones are compared with it.
+        arms: By name, settings of ``fit`` by key, beside them ``space`` for keys that only this arm searches; or
+            ``from`` and ``calibration`` for an arm that is derived from another. Each arm that trains is searched with
+            the same budget.
+        baseline: The arm that all others are compared with.
+        seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
+        redraw_splits: Repeat on S other splits as well, the same for every arm.
+        keep_texts: Keep the texts of the few items that the report shows.
+    """
+
+    name: str
+    datasets: list[list[str]]
+    sweeps: dict[str, str]
+    arms: Forms = field(default_factory=lambda: DEFAULT_ARMS)
+    baseline: str = DEFAULT_BASELINE
+    seeds: int = 10
+    redraw_splits: bool = True
+    keep_texts: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.datasets or not self.sweeps:
+            raise ConfigError("wanted at least one data set and one sweep, got none; name them in the configuration")
+
+
+def run_reproduce(arguments: list[str]) -> None:
+    """``soft-labels reproduce``."""
+    show_progress()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    experiment, plans = parse_reproduce(arguments[1:])
+    experiment.run(plans)
+
+    from soft_labels.commands.report import run_report
+
+    run_report(["report", str(experiment.folder)])
+
+
+def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]]:
+    """An experiment and its data sets; nothing is read, encoded or trained.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Raises:
+        ConfigError: An arm, a data set or a setting is not there.
+        SweepError: A search space does not hold together, or an arm would have more trials than another.
+    """
+    own, of_fit = _divided(arguments)
+    parser = _parser()
+    config = parser.parse_args(own)
+    settings: ExperimentSettings = parser.instantiate_classes(config).experiment
+    folder = Path(config.out or f"lightning_logs/{settings.name}")
+    arms = read_arms(settings.arms, settings.baseline)
+    options = [_sweeps_of(settings, files, of_fit) for files in settings.datasets]
+    engine = make_engine(config.engine, options[0][0].cli.config.trainer.accelerator, config.share)
+    plans = [_plan(settings, each, arms) for each in options]
+    experiment = Experiment(
+        settings.name, arms, settings.seeds, settings.redraw_splits, settings.keep_texts, folder, engine
+    )
+    return experiment, plans
+
+
+def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str]) -> list[SweepOptions]:
+    """The parsed sweeps of one data set, in the order of the settings."""
+    configs = [f"--config={path}" for path in files]
+    sweeps = [parse_sweep([*configs, *of_fit, f"--sweep={path}"]) for path in settings.sweeps.values()]
+    defaults = sweeps[0].cli.parser.get_defaults()
+    for key, value in sweeps[0].cli.own.items():
+        if key != "sweep" and value != defaults.get(key):
+            raise ConfigError(
+                f"{', '.join(files)}: {key} cannot stand in the configuration of a data set; leave it out, and say it "
+                "under experiment or as an option of reproduce"
+            )
+    return sweeps
+
+
+def _plan(settings: ExperimentSettings, sweeps: Sequence[SweepOptions], arms: Arms) -> DatasetPlan:
+    """One data set, as the experiment takes it."""
+    chooser = sweeps[0]
+
+    def fit_config(spec: RunSpec, calibration: str) -> str:
+        return chooser.fit_config(spec, (), calibration)
+
+    searches = {name: options.planned(arms) for name, options in zip(settings.sweeps, sweeps, strict=True)}
+    return DatasetPlan(chooser.datamodule(), searches, fit_config)
+
+
+def _parser() -> ArgumentParser:
+    """The options of the command."""
+    parser = ArgumentParser(
+        prog="soft-labels reproduce",
+        description="Search, choose, repeat, judge and report, for every data set of an experiment.",
+        epilog="Options of fit, such as --data.root=DIR, hold for every data set. A run that was interrupted goes on.",
+        exit_on_error=False,
+    )
+    parser.add_argument("-c", "--config", action="config", help="the experiment, as configs/paper.yaml")
+    parser.add_class_arguments(ExperimentSettings, "experiment")
+    parser.add_argument("--engine", type=EngineName, default="population", help="what trains")
+    parser.add_argument("--share", type=bool, default=True, help="let runs of the population share what they can")
+    parser.add_argument("--out", type=str, help="folder of the results; lightning_logs/NAME if not given")
+    return parser
+
+
+def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """This command's own arguments, and those of ``fit``, which are written with an equals sign."""
+    of_fit = [argument for argument in arguments if argument.startswith(_OF_FIT)]
+    for argument in of_fit:
+        if "=" not in argument:
+            raise ConfigError(f"wanted {argument}=VALUE with an equals sign, got {argument} alone")
+    return [argument for argument in arguments if argument not in of_fit], of_fit

@@ -1,0 +1,121 @@
+"""A data set with its split and what was observed: everything that needs no features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from soft_labels.annotations.base import AnnotatedData
+from soft_labels.data.batches import Observed
+from soft_labels.data.split import SPLIT_NAMES, Split, SplitName, draw_split
+from soft_labels.distributions import TiePolicy, label_distribution, majority_label
+from soft_labels.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Annotations, and how they are split and which class wins a tie.
+
+    Args:
+        data: The annotations, ordered by uid, so that nothing depends on the order of rows in a file.
+        split_ratios: Shares of train, val and test.
+        split_seed: Seed of the split.
+        group_split: Keep items of one group (in ChaosNLI: one premise) in the same part.
+        tie: Which class wins a tied majority.
+        stratify: Whether each part holds the classes in the proportions of the whole.
+        given_split: A split that was given and is not drawn; the settings above then say nothing.
+    """
+
+    data: AnnotatedData
+    split_ratios: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    split_seed: int = 0
+    group_split: bool = False
+    tie: TiePolicy = "lowest"
+    stratify: bool = True
+    given_split: Split | None = None
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.data.name
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, C."""
+        return self.data.num_classes
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether the classes are ordered."""
+        return self.data.ordinal
+
+    @cached_property
+    def observed(self) -> Observed:
+        """What was observed of all items."""
+        counts, true = self.data.label_counts, self.data.true_dist
+        return Observed(
+            counts,
+            label_distribution(counts).float(),
+            majority_label(counts, self.tie),
+            None if true is None else true.float(),
+        )
+
+    @cached_property
+    def split(self) -> Split:
+        """The uids of each part."""
+        if self.given_split is not None:
+            return self.given_split
+        return draw_split(
+            self.data.uids,
+            self.observed.majority_label.numpy(),
+            ratios=self.split_ratios,
+            seed=self.split_seed,
+            groups=self._groups(),
+            stratify=self.stratify,
+            class_names=self.data.class_names,
+        )
+
+    def _groups(self) -> Sequence[str] | None:
+        """The groups that splits must keep together, if any."""
+        if not self.group_split:
+            return None
+        if self.data.groups is None:
+            raise DataError(f"{self.name} has no groups; set data.group_split to false or name a group column")
+        return self.data.groups
+
+    def split_settings(self) -> dict[str, object]:
+        """All that decides the split."""
+        if self.given_split is not None:
+            return {"given": self.given_split.digest}
+        return {
+            "ratios": list(self.split_ratios),
+            "seed": self.split_seed,
+            "grouped": self.group_split,
+            "stratified_by": "majority class" if self.stratify else "nothing",
+        }
+
+    @cached_property
+    def _rows(self) -> dict[SplitName, Tensor]:
+        """Positions of each part's items."""
+        position = {uid: row for row, uid in enumerate(self.data.uids)}
+        return {part: torch.tensor([position[uid] for uid in getattr(self.split, part)]) for part in SPLIT_NAMES}
+
+    def rows(self, part: SplitName) -> Tensor:
+        """Positions of a part's items in the data, int64 ``[n]``."""
+        return self._rows[part]
+
+    def part_of(self) -> dict[str, SplitName]:
+        """The part that each uid belongs to."""
+        return {uid: part for part in SPLIT_NAMES for uid in getattr(self.split, part)}
+
+    def redrawn(self, split_seed: int) -> "Dataset":
+        """The same annotations on another split.
+
+        Raises:
+            ConfigError: The split was given.
+        """
+        if self.given_split is not None:
+            raise ConfigError(f"{self.name} has a given split, which is not redrawn; leave it out to draw one")
+        return replace(self, split_seed=split_seed)

@@ -1,0 +1,242 @@
+"""Lightning's view of the data: loaders over an embedded data set, and the settings that one is made from."""
+
+import logging
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from lightning import LightningDataModule
+
+from soft_labels.annotations.base import AnnotatedData, Items
+from soft_labels.data.batches import Batch, BatchLoader, Observed
+from soft_labels.data.dataset import Dataset
+from soft_labels.data.embedded import EmbeddedDataset, identity_of
+from soft_labels.data.split import SplitName
+from soft_labels.distributions import TiePolicy
+from soft_labels.embeddings import Features, FeatureSource, PairFeatures, StageReport, known_rows
+from soft_labels.encoders.base import Encoder
+from soft_labels.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedDataModule(LightningDataModule):
+    """Loaders over an embedded data set, and nothing else.
+
+    Args:
+        embedded: The data; a subclass that makes its own gives none.
+        batch_size: Items a training step, over all processes together.
+        eval_batch_size: Items a step of evaluation.
+        monitor_test: Take the test split's metrics after each training epoch; nothing ever chooses by them.
+        order_seed: Seed of the training order.
+    """
+
+    def __init__(
+        self,
+        embedded: EmbeddedDataset | None = None,
+        batch_size: int = 16,
+        eval_batch_size: int = 4096,
+        monitor_test: bool = True,
+        order_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or eval_batch_size < 1:
+            raise ConfigError(f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}")
+        self._given = embedded
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.monitor_test = monitor_test
+        self.order_seed = order_seed
+
+    @property
+    def embedded(self) -> EmbeddedDataset:
+        """The data that the loaders deal out."""
+        if self._given is None:
+            raise ConfigError("wanted an embedded data set, got none; give EmbeddedDataModule one")
+        return self._given
+
+    def _loader(self, part: SplitName, batch_size: int, seed: int | None = None) -> BatchLoader:
+        """Batches of a part; each process takes its share."""
+        dataset = self.embedded.dataset
+        rows = dataset.rows(part)
+        return BatchLoader(self.embedded.features, dataset.observed, rows, batch_size, seed, *self._share())
+
+    def _share(self) -> tuple[int, int]:
+        """This process's number, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, or leave it where it is already."""
+        return batch if batch.features.device == device else batch.to(device)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled batches of the training split."""
+        return self._loader("train", self.batch_size, self.order_seed)
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """The validation split; while fitting, the monitored test split as well."""
+        parts: list[SplitName] = ["val"]
+        if self.monitor_test and self.trainer is not None and self.trainer.state.fn == "fit":
+            parts.append("test")
+        return [self._loader(part, self.eval_batch_size) for part in parts]
+
+    def test_dataloader(self) -> BatchLoader:
+        """The test split."""
+        return self._loader("test", self.eval_batch_size)
+
+    @property
+    def items_to_predict(self) -> Items:
+        """What ``predict`` is asked about: every item, unless a subclass has others."""
+        return self.embedded.dataset.data.items
+
+    def _features_to_predict(self) -> Features:
+        """The features of :attr:`items_to_predict`."""
+        return self.embedded.features
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Every item to predict; the batches' targets are empty, since nothing reads them."""
+        features = self._features_to_predict()
+        nothing = torch.empty(len(features), 0)
+        empty = Observed(nothing, nothing, torch.empty(len(features), dtype=torch.long))
+        rows = torch.arange(len(features))
+        return BatchLoader(features, empty, rows, self.eval_batch_size, None, *self._share())
+
+
+class AnnotationDataModule(EmbeddedDataModule, ABC):
+    """Annotations of one data set with the frozen features of its items, from their settings.
+
+    Embeddings that are not stored yet are encoded by ``prepare_data``; a run that finds them all never loads the
+    encoder's library. Without an encoder the annotations can be described and split, but no head be trained.
+
+    Args:
+        encoder: The frozen encoder.
+        store: Folder that keeps embeddings, shared by all data sets and runs.
+        batch_size: Items a training step, over all processes together.
+        eval_batch_size: Items a step of evaluation.
+        split_ratios: Shares of train, val and test.
+        split_seed: Seed of the split; the same seed gives the same split to every arm.
+        group_split: Keep items of one group (in ChaosNLI: one premise) in the same part.
+        tie: Which class wins a tied majority.
+        stratify: Whether each part of the split holds the majority classes in the proportions of the whole.
+        pair_features: How two texts become one row of features.
+        pair_separator: What joins the two texts where ``pair_features`` is ``one_text``.
+        monitor_test: Take the test split's metrics after each training epoch; nothing ever chooses by them.
+        memory_limit_mb: Features larger than this many MiB stay on disk and are read as they are needed.
+        order_seed: Seed of the training order (linked from ``seed_everything`` by the command line).
+
+    Raises:
+        ConfigError: The encoder does not read what the data set holds.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        store: Path = Path("embeddings"),
+        batch_size: int = 16,
+        eval_batch_size: int = 4096,
+        split_ratios: tuple[float, float, float] = (0.7, 0.15, 0.15),
+        split_seed: int = 0,
+        group_split: bool = False,
+        tie: TiePolicy = "lowest",
+        stratify: bool = True,
+        pair_features: PairFeatures = "u_v_absdiff_product",
+        pair_separator: str = "\n",
+        monitor_test: bool = True,
+        memory_limit_mb: int = 512,
+        order_seed: int = 0,
+    ) -> None:
+        super().__init__(None, batch_size, eval_batch_size, monitor_test, order_seed)
+        self.encoder = encoder
+        self.store = Path(store)
+        self.split_ratios = split_ratios
+        self.split_seed = split_seed
+        self.group_split = group_split
+        self.tie: TiePolicy = tie
+        self.stratify = stratify
+        self.pair_features: PairFeatures = pair_features
+        self.pair_separator = pair_separator
+        self.memory_limit_mb = memory_limit_mb
+        self.encoded: StageReport | None = None  # what had to be encoded for the features in use
+
+    @abstractmethod
+    def read(self) -> AnnotatedData:
+        """Read the annotations from where they lie."""
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The annotations with their split, without items that a chosen encoder knows nothing of."""
+        data = self.read().sorted_by_uid()
+        for line in data.reading.said() if data.reading else ():
+            logger.warning("%s: %s", data.name, line)
+        if self.encoder is not None:
+            self.source.check(data.name, data.modality)
+            rows = known_rows(data.uids, self.encoder, data.name)
+            data = data if len(rows) == len(data) else data.take(rows)
+        return Dataset(data, self.split_ratios, self.split_seed, self.group_split, self.tie, self.stratify)
+
+    @cached_property
+    def source(self) -> FeatureSource:
+        """How items become features.
+
+        Raises:
+            ConfigError: No encoder is chosen.
+        """
+        if self.encoder is None:
+            raise ConfigError("wanted data.encoder, got none; add one of configs/encoder with a further --config")
+        return FeatureSource(self.encoder, self.store, self.pair_features, self.pair_separator, self.memory_limit_mb)
+
+    @cached_property
+    def embedded(self) -> EmbeddedDataset:
+        """The data with their features; encodes what the store lacks, once it is sure that the data can be split."""
+        dataset, items = self.dataset, self.dataset.data.items
+        _ = dataset.split
+        features, self.encoded = self.source.features(items, dataset.name)
+        return EmbeddedDataset(dataset, features, self.source.name, self.source.identity(items))
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, C."""
+        return self.dataset.num_classes
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether the classes are ordered."""
+        return self.dataset.ordinal
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the features, D; encodes what is missing, since only the embeddings know it."""
+        return self.embedded.embedding_dim
+
+    def identity(self) -> dict[str, object]:
+        """What a head trained on these data depends on; known before anything is encoded."""
+        return identity_of(self.dataset, self.source.identity(self.dataset.data.items))
+
+    def prepare_data(self) -> None:
+        """Encode what the store lacks."""
+        _ = self.embedded
+
+    def setup(self, stage: str) -> None:
+        """Make the hyperparameters known to the loggers."""
+        self.save_hyperparameters(
+            {
+                "dataset": self.dataset.name,
+                "encoder": self.source.name,
+                "embeddings": self.source.folders,
+                "batch_size": self.batch_size,
+                "split_seed": self.split_seed,
+                "group_split": self.group_split,
+                "tie": self.tie,
+                "pair_features": self.source.pairing(self.dataset.data.modality),
+                **self._paid(),
+            }
+        )
+
+    def _paid(self) -> dict[str, float]:
+        """What this run paid a service for embeddings, if anything."""
+        usage = self.encoded.usage if self.encoded else None
+        if usage is None:
+            return {}
+        cost = {} if usage.cost_usd is None else {"encoding/cost_usd": usage.cost_usd}
+        return {"encoding/tokens": usage.tokens + usage.lost_tokens, **cost}

@@ -1,0 +1,1 @@
+"""Encoders behind OpenAI's embeddings protocol."""

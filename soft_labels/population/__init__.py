@@ -1,5 +1,0 @@
-"""Many heads of one data set, trained at once as one tensor program, under the same rule as the one-head module."""
-
-from soft_labels.population.engine import PopulationEngine, Work
-
-__all__ = ["PopulationEngine", "Work"]

@@ -1,0 +1,1 @@
+"""What trained runs leave: records, predictions, checkpoints, curves."""

@@ -1,0 +1,78 @@
+"""A head that any engine trained, as the checkpoint that ``test`` and ``predict`` take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning import Trainer
+
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.files import write_text
+from soft_labels.runs.record import RunRecord
+from soft_labels.training.best import WholeFileIO
+from soft_labels.training.lightning_engine import loaders_of, module_of
+from soft_labels.training.predict import predict
+from soft_labels.training.spec import Engine, RunResult, head_of
+from soft_labels.training.trainer import quiet
+
+
+def save_checkpoint(data: EmbeddedDataset, result: RunResult, path: Path, calibration: str = "none") -> None:
+    """Write a result's head as a Lightning checkpoint, whole.
+
+    Args:
+        data: The data that it was trained on.
+        result: A result with its head.
+        path: The file, as ``best-soft.ckpt``.
+        calibration: A row of ``soft_labels.training.calibration.CALIBRATIONS``, fitted here on the validation items.
+    """
+    head = head_of(data, result)
+    module = module_of(data, result.spec, calibration)
+    module.head.load_state_dict(head.state_dict())
+    rows = data.dataset.rows("val")
+    module.calibration.fit(predict(head, data.features, rows), data.dataset.observed.take(rows))
+    with quiet():
+        trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
+                          enable_model_summary=False, enable_checkpointing=False,
+                          plugins=[WholeFileIO()])  # fmt: skip
+        # a Trainer saves what it has run
+        trainer.validate(module, datamodule=loaders_of(data, result.spec, monitor_test=False), verbose=False)
+    trainer.save_checkpoint(path, weights_only=True)
+
+
+@dataclass(frozen=True)
+class BestFiles:
+    """Where a chosen run is written down, and what follows its head there.
+
+    Args:
+        path: The configuration, as ``best-soft.yaml``; the checkpoint has the same name.
+        text: The configuration, which names the run.
+        calibration: A row of ``soft_labels.training.calibration.CALIBRATIONS``.
+    """
+
+    path: Path
+    text: str
+    calibration: str = "none"
+
+    @property
+    def there(self) -> bool:
+        """Whether both are written already."""
+        path = self.path
+        return path.with_suffix(".ckpt").is_file() and path.is_file() and path.read_text(encoding="utf-8") == self.text
+
+
+def save_best(files: Sequence[BestFiles], data: EmbeddedDataset, record: RunRecord, engine: Engine) -> None:
+    """Write a chosen run's configurations and, beside each, its head; what is there already is left as it is.
+
+    Args:
+        files: The run's own and, where other arms are derived from it, theirs.
+        data: What it was trained on.
+        record: The run; it is trained once more, since records hold no weights.
+        engine: What trains.
+    """
+    missing = [one for one in files if not one.there]
+    if not missing:
+        return
+    (result,) = engine.train(data, [record.run_spec], keep_heads=True)
+    for one in missing:
+        save_checkpoint(data, result, one.path.with_suffix(".ckpt"), one.calibration)
+        write_text(one.path, one.text)

@@ -1,0 +1,198 @@
+"""What was observed of items and what a head predicts for those that judge: values, digests and Parquet files."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from polars.exceptions import PanicException, PolarsError
+from torch import Tensor
+
+from soft_labels.data.batches import Observed
+from soft_labels.data.dataset import Dataset
+from soft_labels.data.split import SPLIT_NAMES, SplitName
+from soft_labels.distributions import label_distribution
+from soft_labels.errors import RecordError
+from soft_labels.files import written_whole
+from soft_labels.metrics import Judged
+
+JUDGED_PARTS: tuple[SplitName, ...] = ("val", "test")
+Logits = Mapping[SplitName, Tensor]
+
+
+@dataclass(frozen=True)
+class ObservedItems:
+    """What was observed of the items of one part.
+
+    Args:
+        uids: ``[N]``.
+        observed: Their counts, label distributions, majority classes and, where known, generating distributions.
+    """
+
+    uids: tuple[str, ...]
+    observed: Observed
+
+    def beside(self, logits: Tensor) -> Judged:
+        """The same items with predictions ``[..., N, C]``."""
+        return Judged(logits, *self.observed[1:])
+
+
+Observations = Mapping[SplitName, ObservedItems]
+
+
+def observations(dataset: Dataset) -> dict[SplitName, ObservedItems]:
+    """What was observed of each part of a data set."""
+    found: dict[SplitName, ObservedItems] = {}
+    for part in SPLIT_NAMES:
+        found[part] = ObservedItems(getattr(dataset.split, part), dataset.observed.take(dataset.rows(part)))
+    return found
+
+
+def observed_digest(observed: Observations) -> str:
+    """16 hex digits that change with any uid, count, majority class or generating distribution."""
+    hasher = hashlib.sha256()
+    for part in SPLIT_NAMES:
+        items = observed[part]
+        hasher.update("\n".join(items.uids).encode())
+        for tensor in items.observed:
+            hasher.update(b"" if tensor is None else tensor.contiguous().numpy().data)
+    return hasher.hexdigest()[:16]
+
+
+def logits_digest(logits: Logits) -> str:
+    """16 hex digits that change with any logit."""
+    hasher = hashlib.sha256()
+    for part in JUDGED_PARTS:
+        hasher.update(logits[part].contiguous().numpy().data)
+    return hasher.hexdigest()[:16]
+
+
+def write_observed(path: Path, observed: Observations) -> None:
+    """Write columns part, uid, label_counts, majority_label and, where it is known, true_dist; a row an item."""
+    _write(path, [_observed_frame(part, observed[part]) for part in SPLIT_NAMES])
+
+
+def _observed_frame(part: SplitName, items: ObservedItems) -> pl.DataFrame:
+    """One part's rows."""
+    counts, _, label, true_dist = items.observed
+    true = {} if true_dist is None else {"true_dist": _lists(true_dist.numpy())}
+    return pl.DataFrame(
+        {
+            "part": [part] * len(items.uids),
+            "uid": list(items.uids),
+            "label_counts": _lists(_whole(counts.numpy())),
+            "majority_label": label.numpy(),
+            **true,
+        }
+    )
+
+
+def read_observed(path: Path) -> dict[SplitName, ObservedItems]:
+    """What :func:`write_observed` wrote.
+
+    Raises:
+        RecordError: The file is not there or is damaged.
+    """
+    with _in_words(path):
+        frame = _read(path, ("part", "uid", "label_counts", "majority_label"))
+        return {part: _observed_of(frame.filter(pl.col("part") == part)) for part in SPLIT_NAMES}
+
+
+def _observed_of(rows: pl.DataFrame) -> ObservedItems:
+    """One part's items."""
+    true = torch.from_numpy(_matrix(rows["true_dist"], np.float32)) if "true_dist" in rows.columns else None
+    counts = torch.from_numpy(_matrix(rows["label_counts"], np.float64))
+    labels = torch.from_numpy(rows["majority_label"].to_numpy(writable=True))
+    return ObservedItems(tuple(rows["uid"]), Observed(counts, label_distribution(counts).float(), labels, true))
+
+
+def write_logits(path: Path, runs: Mapping[str, Logits], observed: Mapping[str, Observations]) -> None:
+    """Write columns run, part, uid and logits; a row an item of a run.
+
+    Args:
+        path: The file.
+        runs: By run id, the logits of each part.
+        observed: By run id, the items that they are of.
+    """
+    frames = [
+        pl.DataFrame(
+            {
+                "run": [run] * len(logits[part]),
+                "part": [part] * len(logits[part]),
+                "uid": list(observed[run][part].uids),
+                "logits": _lists(logits[part].numpy()),
+            }
+        )
+        for run, logits in runs.items()
+        for part in JUDGED_PARTS
+    ]
+    _write(path, frames)
+
+
+def read_logits(path: Path) -> dict[str, dict[SplitName, tuple[tuple[str, ...], Tensor]]]:
+    """By run id and part, the uids and their logits, in the file's order.
+
+    Raises:
+        RecordError: The file is damaged.
+    """
+    found: dict[str, dict[SplitName, tuple[tuple[str, ...], Tensor]]] = {}
+    with _in_words(path):
+        frame = _read(path, ("run", "part", "uid", "logits"))
+        for (run, part), rows in frame.group_by("run", "part", maintain_order=True):
+            logits = torch.from_numpy(_matrix(rows["logits"], np.float32))
+            found.setdefault(str(run), {})[part] = (tuple(rows["uid"]), logits)
+    return found
+
+
+def _whole(counts: NDArray[np.float64]) -> NDArray[Any]:
+    """Counts as whole numbers, which take less room, unless some are not."""
+    small = counts.max(initial=0) < 2**31 and (counts == counts.round()).all()
+    return counts.astype(np.int32) if small else counts
+
+
+def _lists(rows: NDArray[Any]) -> pl.Series:
+    """A column of lists, which every reader of Parquet knows."""
+    return pl.Series(rows).arr.to_list()
+
+
+def _matrix(column: pl.Series, dtype: Any) -> NDArray[Any]:
+    """A column of lists of one length as ``[N, C]``."""
+    if not len(column):
+        return np.empty((0, 0), dtype=dtype)
+    return np.array(column.to_list(), dtype=dtype)
+
+
+def _write(path: Path, frames: list[pl.DataFrame]) -> None:
+    """Rows one frame after another, in a file that appears whole."""
+    with written_whole(path) as partial:
+        pl.concat(frames).write_parquet(partial, compression="zstd")
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Whatever a damaged file does to its reader is one error; polars panics at some damaged pages."""
+    try:
+        yield
+    except (PolarsError, PanicException, OSError, TypeError, ValueError) as error:
+        raise RecordError(damaged(path, "cannot be read")) from error
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A file with at least these columns."""
+    frame = pl.read_parquet(path)
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise RecordError(damaged(path, f"lacks the column {missing[0]}"))
+    return frame
+
+
+def damaged(path: Path, what: str) -> str:
+    """What to do about a file of records that is not as it was written."""
+    names = f"{path} and {path.stem}.jsonl beside it" if not path.name.startswith("observed-") else str(path)
+    return f"{path} {what}: wanted it as it was written; delete {names} and run the same command again"

@@ -1,0 +1,1 @@
+"""What workers of one study share: storage, claims, heartbeats, a view in memory."""

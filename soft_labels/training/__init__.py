@@ -1,0 +1,1 @@
+"""How one head, or many at once, are trained: objectives, heads, engines."""

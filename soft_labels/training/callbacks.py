@@ -1,0 +1,235 @@
+"""What a run leaves behind: its split, its figures and final metrics in TensorBoard, its predictions."""
+
+import copy
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+
+from soft_labels.data import EmbeddedDataModule
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SPLIT_NAMES, SplitName
+from soft_labels.distributions import entropy
+from soft_labels.files import naming, write_text, written_whole
+from soft_labels.metrics import core_names
+from soft_labels.training.best import BestCheckpoint, best_of, read_checkpoint
+from soft_labels.training.figures import entropy_scatter, items_figure
+from soft_labels.training.module import SoftLabelModule
+from soft_labels.training.predict import predict
+
+logger = logging.getLogger(__name__)
+
+
+def _datamodule(trainer: Trainer) -> EmbeddedDataModule:
+    """The data module in use."""
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(datamodule, EmbeddedDataModule):
+        raise TypeError(f"wanted an EmbeddedDataModule, got {type(datamodule).__name__}")
+    return datamodule
+
+
+class CurveLogger(TensorBoardLogger):
+    """A TensorBoard logger whose curves have the epochs of training as their points, and no others.
+
+    What is evaluated after training would stand at the number of optimiser steps, far to the right of every epoch; it
+    is printed and written to a file instead (see :class:`RunReport`).
+    """
+
+    closed = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add points to the curves, unless they are closed."""
+        if not self.closed:
+            with naming(Path(self.log_dir)):
+                super().log_metrics(metrics, step)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Add what the HParams tab shows."""
+        with naming(Path(self.log_dir)):
+            super().log_hyperparams(*args, **kwargs)
+
+    def save(self) -> None:
+        """Write the hyperparameters as a file too."""
+        with naming(Path(self.log_dir) / self.NAME_HPARAMS_FILE):
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        """Write what is left."""
+        with naming(Path(self.log_dir)):
+            super().finalize(status)
+
+
+def charts() -> dict[str, dict[str, list[str | list[str]]]]:
+    """TensorBoard's layout of custom scalars: one chart a quantity with a curve a split."""
+    return {
+        "train, validation, test": {
+            quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]]
+            for quantity in ("loss", *core_names())
+        }
+    }
+
+
+def _tensorboard(trainer: Trainer) -> TensorBoardLogger | None:
+    """The run's TensorBoard logger, if it has one."""
+    return next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
+
+
+class RunReport(Callback):
+    """Writes a run's split and metrics as files, and its charts, best epoch and figures to TensorBoard.
+
+    - ``split.json`` when training starts; ``val_metrics.json`` or ``test_metrics.json`` after an evaluation;
+    - in TensorBoard one chart a quantity with a curve a split, and at the end of training the best epoch's metrics
+      in the HParams tab and two figures of the best epoch's weights.
+    """
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the uids of each part, and lay out the charts."""
+        folder = trainer.log_dir  # asks all processes, so it must not stand below the next line
+        if trainer.is_global_zero:
+            self._start(trainer, folder)
+
+    @staticmethod
+    def _start(trainer: Trainer, folder: str | None) -> None:
+        """What the first process writes at the start."""
+        if folder is not None:
+            dataset = _datamodule(trainer).embedded.dataset
+            dataset.split.save(Path(folder) / "split.json", dataset.split_settings())
+        tensorboard = _tensorboard(trainer)
+        if tensorboard is not None:
+            with naming(Path(tensorboard.log_dir)):
+                tensorboard.experiment.add_custom_scalars(charts())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics of ``validate``."""
+        if trainer.state.fn == "validate":
+            self._write_metrics(trainer, "val")
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Only training adds points to the curves."""
+        for one in trainer.loggers:
+            if isinstance(one, CurveLogger):
+                one.closed = stage != "fit"
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics of ``test``."""
+        self._write_metrics(trainer, "test")
+
+    @staticmethod
+    def _write_metrics(trainer: Trainer, split: SplitName) -> None:
+        """Every metric of a split with what it depends on."""
+        folder = trainer.log_dir
+        if folder is None or not trainer.is_global_zero:
+            return
+        values = {key: value.item() for key, value in trainer.callback_metrics.items() if key.startswith(split)}
+        metrics = {key: value if math.isfinite(value) else None for key, value in values.items()}
+        record = {"metrics": metrics, "data": _datamodule(trainer).embedded.identity()}
+        write_text(Path(folder) / f"{split}_metrics.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say which epoch was best, and show it in TensorBoard."""
+        if not (trainer.is_global_zero and isinstance(pl_module, SoftLabelModule)):
+            return
+        best = best_of(trainer)
+        if not best.best:
+            return
+        logger.info(
+            "best epoch %d by %s %.4f; checkpoint %s", best.epoch, best.monitor, best.best[best.monitor], best.path
+        )
+        tensorboard = _tensorboard(trainer)
+        if tensorboard is not None:
+            with naming(Path(tensorboard.log_dir)):
+                self._show_best(trainer, pl_module, best, tensorboard)
+
+    @staticmethod
+    def _show_best(
+        trainer: Trainer, module: SoftLabelModule, best: BestCheckpoint, tensorboard: TensorBoardLogger
+    ) -> None:
+        """The best epoch's metrics beside the hyperparameters, and figures of its weights."""
+        datamodule = _datamodule(trainer)
+        params = {**module.hparams, **datamodule.hparams}
+        metrics = {f"best/{key}": value for key, value in best.best.items() if key.startswith(("val", "test", "ep"))}
+        tensorboard.log_hyperparams(params, metrics)
+        split: SplitName = "test" if datamodule.monitor_test else "val"
+        for tag, figure in best_figures(trainer, module, datamodule.embedded, split).items():
+            tensorboard.experiment.add_figure(tag, figure, global_step=best.epoch)
+        tensorboard.experiment.flush()
+
+
+def best_figures(trainer: Trainer, module: SoftLabelModule, data: EmbeddedDataset, split: SplitName) -> dict[str, Any]:
+    """Figures of a split under the best checkpoint's weights, by TensorBoard tag."""
+    dataset = data.dataset
+    rows = dataset.rows(split)
+    label_dist = dataset.observed.label_dist[rows]
+    pred_dist = predict(best_head(trainer, module), data.features, rows).softmax(-1)
+    uids = [dataset.data.uids[row] for row in rows]
+    return {
+        f"{split}/items": items_figure(label_dist, pred_dist, dataset.data.class_names, uids),
+        f"{split}/entropy": entropy_scatter(entropy(label_dist), entropy(pred_dist)),
+    }
+
+
+def best_head(trainer: Trainer, module: SoftLabelModule) -> nn.Module:
+    """The head with the best checkpoint's weights and calibration, on the CPU.
+
+    Args:
+        trainer: Has trained it.
+        module: Of the same settings.
+    """
+    best = best_of(trainer).path
+    other = copy.deepcopy(nn.Sequential(module.head, module.calibration)).cpu()
+    if best is not None:
+        state = read_checkpoint(best)["state_dict"]
+        for part, name in zip(other, ("head.", "calibration."), strict=True):
+            own = {key.removeprefix(name): value for key, value in state.items() if key.startswith(name)}
+            part.load_state_dict(own)
+    return other.float()
+
+
+class PredictionFile(BasePredictionWriter):
+    """Writes ``predictions.csv``: uid, split, probability of each class, entropy in nats; one file a process.
+
+    The split is that of the checkpoint's training; an item that was not there is ``new``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(write_interval="epoch")
+
+    def write_on_epoch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        predictions: Sequence[Any],
+        batch_indices: Sequence[Any],
+    ) -> None:
+        """Write this process's predictions."""
+        import polars as pl
+
+        datamodule = _datamodule(trainer)
+        rows = torch.cat([prediction["rows"] for prediction in predictions]).tolist()
+        pred_dist = torch.cat([prediction["pred_dist"] for prediction in predictions]).cpu()
+        dataset = datamodule.embedded.dataset
+        same_split = getattr(pl_module, "trained_split", {}) == datamodule.embedded.identity()["split"]
+        part_of: Mapping[str, str] = dataset.part_of() if same_split else {}
+        uids = [datamodule.items_to_predict.uids[row] for row in rows]
+        frame = pl.DataFrame(
+            {
+                "uid": uids,
+                "split": [part_of.get(uid, "new") for uid in uids],
+                **{f"p_{name}": pred_dist[:, column].numpy() for column, name in enumerate(dataset.data.class_names)},
+                "entropy_nats": entropy(pred_dist).numpy().astype(np.float64),
+            }
+        )
+        name = "predictions.csv" if trainer.world_size == 1 else f"predictions-{trainer.global_rank}.csv"
+        path = Path(trainer.log_dir or ".") / name
+        with written_whole(path) as partial:
+            frame.write_csv(partial)
+        print(f"{len(uids):,} predicted distributions in {path}")  # noqa: T201

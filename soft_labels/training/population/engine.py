@@ -1,0 +1,187 @@
+"""Plans which specs share a head and which heads share a program, then runs the programs."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Event
+
+import torch
+
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.errors import ConfigError
+from soft_labels.progress import tracked
+from soft_labels.training.heads import BYTES_TO_TRAIN, numbers_of
+from soft_labels.training.objectives import Objective
+from soft_labels.training.population.program import Member, PopulationData, Program
+from soft_labels.training.spec import EpochHook, RunResult, RunSpec, check_honoured
+from soft_labels.training.trainer import device_of
+
+# Fields of a spec that a program trains with; a field that is new is refused until it is honoured and named here.
+HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "scheduler", "plateau_factor",
+            "plateau_patience", "standardize", "seed", "loss", "batch_size", "max_epochs", "patience",
+            "min_delta")  # fmt: skip
+_MEBIBYTE = 2**20
+_PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
+# Heads a program. On a CPU weights, gradients and moments must stay in its caches: 8 heads are best at 384 inputs, 3 at
+# 1,536, 1 at 3,072 (tests/benchmarks/population_speed.py, 32 MiB of third-level cache). An accelerator wants many heads
+# to hide its launches.
+_CHUNK_ON_CPU, _CACHE_MEBIBYTES = 8, 24
+_CHUNK_ON_ACCELERATOR = 256
+
+
+@dataclass
+class Work:
+    """What an engine has done so far.
+
+    Args:
+        asked: Steps of one head that the runs would have taken one by one.
+        done: Steps of one head that were really taken.
+    """
+
+    asked: int = 0
+    done: int = 0
+
+
+class PopulationEngine:
+    """Trains many specs at once.
+
+    A member's curve is that of the same spec alone, to float tolerance, whatever its neighbours. Runs that are equal
+    but for their number of epochs are prefixes of one member, and a run on a plateau schedule is its plain twin until
+    the first cut; members of one seed share mini-batches and dropout masks.
+
+    Args:
+        chunk: Heads a program; ``None`` for a default by device and size of a head.
+        memory_mb: Most MiB that a program's weights and moments may take; programs are made smaller to fit.
+        workers: Programs that run at a time; ``None`` for one a thread of torch on a CPU, one on an accelerator.
+        share: Whether runs share a member where they can; without it each run is a member of its own.
+        accelerator: Lightning's name of the device.
+
+    Raises:
+        ConfigError: A number is too small, or there is no such device.
+    """
+
+    name = "population"
+
+    def __init__(
+        self,
+        chunk: int | None = None,
+        memory_mb: int = 1024,
+        workers: int | None = None,
+        share: bool = True,
+        accelerator: str = "auto",
+    ) -> None:
+        if min(1 if chunk is None else chunk, memory_mb, 1 if workers is None else workers) < 1:
+            raise ConfigError(
+                f"wanted chunk, memory_mb and workers of at least 1, got {chunk}, {memory_mb} and {workers}"
+            )
+        self.device = device_of(accelerator)
+        on_cpu = self.device.type == "cpu"
+        self.chunk = chunk
+        self.memory_mb = memory_mb
+        self.workers = workers or (torch.get_num_threads() if on_cpu else 1)
+        self.share = share
+        self.work = Work()
+
+    def train(
+        self,
+        data: EmbeddedDataset,
+        specs: Sequence[RunSpec],
+        *,
+        monitor_test: bool = False,
+        keep_heads: bool = False,
+        after_epoch: EpochHook | None = None,
+    ) -> list[RunResult]:
+        """See :class:`~soft_labels.training.spec.Engine`; with ``after_epoch`` programs run one by one, in order."""
+        for spec in specs:
+            check_honoured("the population engine", HONOURED, spec)
+            Objective(spec).check(data.ordinal)
+        prepared = {
+            standardize: PopulationData(data, standardize, self.device)
+            for standardize in {spec.standardize for spec in specs}
+        }
+        results: dict[int, RunResult] = {}
+        stop = Event()
+
+        def run(positions: list[int]) -> tuple[list[RunResult], int]:
+            own = [specs[position] for position in positions]
+            hook = None if after_epoch is None else lambda run, *rest: after_epoch(positions[run], *rest)
+            program = Program(prepared[own[0].standardize], own, _members(own, self.share), monitor_test=monitor_test,
+                              keep_heads=keep_heads, after_epoch=hook, stop=stop)  # fmt: skip
+            return program.train(), program.member_steps
+
+        plan = self.programs(data, specs)
+        workers = 1 if after_epoch is not None else self.workers
+        with _one_thread_each(self.device), ThreadPoolExecutor(workers) as pool:
+            try:
+                done = tracked(pool.map(run, plan), len(plan), "training programs of heads")
+                for positions, (own, member_steps) in zip(plan, done, strict=True):
+                    results.update(zip(positions, own, strict=True))
+                    self.work.done += member_steps
+            finally:
+                stop.set()  # after an error or Ctrl-C nobody waits for programs that are under way
+        train_items = len(data.dataset.split.train)
+        self.work.asked += sum(
+            len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size) for result in results.values()
+        )
+        return [results[position] for position in range(len(specs))]
+
+    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """Whole programs, two for each worker."""
+        programs = self.programs(data, specs)
+        size = _PROGRAMS_A_WORKER * self.workers
+        return [
+            sorted(itertools.chain.from_iterable(programs[start : start + size]))
+            for start in range(0, len(programs), size)
+        ]
+
+    def programs(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first."""
+        programs = []
+        shapes: dict[tuple[int, int, bool, str], list[int]] = {}
+        for position, spec in enumerate(specs):
+            shapes.setdefault((spec.batch_size, spec.hidden_width, spec.standardize, spec.loss), []).append(position)
+        for shape in sorted(shapes):
+            members = _members([specs[position] for position in shapes[shape]], self.share)
+            size = self._members_a_program(data, hidden_width=shape[1])
+            members.sort(key=lambda member: (member.spec.seed, member.spec.lr, member.spec.weight_decay))
+            for start in range(0, len(members), size):
+                runs = itertools.chain.from_iterable(member.runs for member in members[start : start + size])
+                programs.append([shapes[shape][run] for run in runs])
+        return programs
+
+    def _members_a_program(self, data: EmbeddedDataset, hidden_width: int) -> int:
+        """How many heads fit the chunk and the memory: weights, gradients and two moments each."""
+        size = BYTES_TO_TRAIN * numbers_of(data.embedding_dim, data.num_classes, hidden_width)
+        in_cache = max(1, _CACHE_MEBIBYTES * _MEBIBYTE // size)
+        usual = min(_CHUNK_ON_CPU, in_cache) if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
+        return max(1, min(self.chunk or usual, self.memory_mb * _MEBIBYTE // size))
+
+
+def _members(specs: Sequence[RunSpec], share: bool) -> list[Member]:
+    """The heads that specs begin with: one for all that have the same path until a rule parts them."""
+    runs: dict[RunSpec | int, list[int]] = {}
+    for position, spec in enumerate(specs):
+        runs.setdefault(_path(spec) if share else position, []).append(position)
+    return [Member(specs[own[0]], specs[own[0]].lr, own) for own in runs.values()]
+
+
+def _path(spec: RunSpec) -> RunSpec:
+    """The spec without what only rules read: equal paths give equal weights until a cut or an end."""
+    plain = RunSpec()
+    rules = ("scheduler", "plateau_factor", "plateau_patience", "max_epochs", "patience", "min_delta")
+    return replace(spec, **{name: getattr(plain, name) for name in rules})
+
+
+@contextmanager
+def _one_thread_each(device: torch.device) -> Iterator[None]:
+    """On a CPU one torch thread a worker: small products gain nothing from more, and results depend on no machine."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,125 @@
+"""Many heads with their Adam state as stacked tensors; gradients are written out, so that a step is a few products."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own short name)
+from torch.optim.adam import adam
+
+from soft_labels.training.heads import MLPHead
+from soft_labels.training.objectives import Aim, Loss
+
+_BETAS, _EPS = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, as the one-head module uses them
+
+
+class StackedHeads:
+    """P heads of one shape. Each layer's bias is its weight's last column, and inputs carry a column of ones.
+
+    Args:
+        hidden: ``[P, W, D + 1]``.
+        output: ``[P, C, W + 1]``.
+        rates: A learning rate and a weight decay for each head; neighbours that share both share an update.
+    """
+
+    def __init__(self, hidden: Tensor, output: Tensor, rates: Sequence[tuple[float, float]]) -> None:
+        self._weights = [hidden, output]
+        self._grads = [torch.empty_like(part) for part in self._weights]
+        self._moments = [[torch.zeros_like(part) for part in self._weights] for _ in _BETAS]
+        self._steps = 0
+        self._hidden_ones = hidden.new_ones(0)
+        self._set_rates(rates)
+
+    @classmethod
+    def from_heads(
+        cls, heads: Sequence[MLPHead], rates: Sequence[tuple[float, float]], device: torch.device
+    ) -> "StackedHeads":
+        """Stack copies of the weights of P heads."""
+        layers = ([head.hidden for head in heads], [head.output for head in heads])
+        hidden, output = (
+            torch.stack([torch.cat([one.weight.detach(), one.bias.detach()[:, None]], dim=1) for one in layer])
+            for layer in layers
+        )
+        return cls(hidden.to(device), output.to(device), rates)
+
+    def __len__(self) -> int:
+        """Number of heads, P."""
+        return len(self._weights[0])
+
+    def _set_rates(self, rates: Sequence[tuple[float, float]]) -> None:
+        """Group neighbours with equal rates: one fused update each."""
+        self._groups = []
+        start = 0
+        for (lr, weight_decay), same in itertools.groupby(rates):
+            part = slice(start, start + len(list(same)))
+            tensors = [[one[part] for one in many] for many in (self._weights, self._grads, *self._moments)]
+            steps = [torch.tensor(float(self._steps), device=one.device) for one in self._weights]
+            self._groups.append((tensors, steps, lr, weight_decay))
+            start = part.stop
+
+    def take(self, heads: Sequence[int], rates: Sequence[tuple[float, float]]) -> None:
+        """Keep only the named heads, in this order and as often as they are named, with these rates from now on.
+
+        A head that is named twice becomes two that share their past.
+        """
+        if list(heads) != list(range(len(self))):
+            index = torch.tensor(heads, device=self._weights[0].device)
+            self._weights = [part[index] for part in self._weights]
+            self._moments = [[part[index] for part in moment] for moment in self._moments]
+            self._grads = [torch.empty_like(part) for part in self._weights]
+        self._set_rates(rates)
+
+    def state(self, head: int) -> tuple[Tensor, Tensor]:
+        """Copies of one head's two weights with their bias columns, on the CPU."""
+        hidden, output = (part[head].to("cpu", copy=True) for part in self._weights)
+        return hidden, output
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits ``[P, N, C]`` of features with ones ``[N, D + 1]``, without dropout."""
+        hidden, output = self._weights
+        act = F.gelu(torch.bmm(features.expand(len(self), -1, -1), hidden.mT))
+        return torch.baddbmm(output[:, None, :, -1], act, output[..., :-1].mT)
+
+    def step(self, features: Tensor, mask: Tensor | None, loss: Loss, aim: Aim) -> Tensor:
+        """One Adam step on the mean loss of each head's mini-batch.
+
+        Args:
+            features: ``[P, B, D + 1]`` with ones.
+            mask: ``[P or 1, B, W]`` dropout factors.
+            loss: How far logits are from the aim.
+            aim: What each head is trained towards, ``[P, B, C]`` and, where there are weights, ``[P, B]``.
+
+        Returns:
+            Logits before the step, ``[P, B, C]``.
+        """
+        hidden, output = self._weights
+        hidden_grad, output_grad = self._grads
+        pre = torch.bmm(features, hidden.mT)
+        act = self._with_ones(pre.shape)
+        torch.mul(F.gelu(pre), 1.0 if mask is None else mask, out=act[..., :-1])
+        logits = torch.bmm(act, output.mT)
+        grad = loss.slope(aim.dist, logits)
+        if aim.weight is not None:
+            grad = grad * aim.weight[..., None]
+        grad = grad / features.shape[1]  # a loss may have given memory that is not its own
+        torch.bmm(grad.mT, act, out=output_grad)
+        back = torch.bmm(grad, output[..., :-1])
+        if mask is not None:
+            back.mul_(mask)
+        torch.bmm(torch.ops.aten.gelu_backward(back, pre).mT, features, out=hidden_grad)
+        self._update()
+        return logits
+
+    def _with_ones(self, shape: torch.Size) -> Tensor:
+        """A buffer ``[P, B, W + 1]`` whose last column is one."""
+        if self._hidden_ones.shape[:-1] != shape[:-1]:
+            self._hidden_ones = self._weights[0].new_ones(*shape[:-1], shape[-1] + 1)
+        return self._hidden_ones
+
+    def _update(self) -> None:
+        """Adam with its L2 term, a fused call for each group of equal rates."""
+        self._steps += 1
+        for (weights, grads, first, second), steps, lr, weight_decay in self._groups:
+            adam(weights, grads, first, second, [], steps, fused=True, amsgrad=False, maximize=False,
+                 beta1=_BETAS[0], beta2=_BETAS[1], eps=_EPS, lr=lr, weight_decay=weight_decay)  # fmt: skip

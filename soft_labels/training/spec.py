@@ -1,0 +1,237 @@
+"""One training run: what it is told (its spec) and what it leaves (its result), whichever engine trains it."""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Protocol, get_args
+
+from torch import Tensor
+
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.errors import ConfigError
+from soft_labels.training.heads import MLPHead
+from soft_labels.training.objectives import LOSSES, TARGETS, fields_read, known
+
+Scheduler = Literal["none", "plateau"]
+Ending = Literal["max_epochs", "early_stopping", "pruned"]
+EpochHook = Callable[[int, int, float], bool]
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """Everything about a head that is the module's own: the source of its settings, their defaults and checks.
+
+    Args:
+        target: What it is trained towards: the annotation distribution (soft), its majority class (hard), or another
+            row of ``soft_labels.training.objectives.TARGETS``.
+        hidden_width: Width of the hidden layer, W.
+        dropout: Share of hidden units that training drops.
+        lr: Adam's learning rate.
+        weight_decay: Adam's L2 term (not decoupled as in AdamW).
+        scheduler: ``plateau`` cuts the learning rate when the validation loss stagnates.
+        plateau_factor: What a cut multiplies the learning rate by.
+        plateau_patience: Epochs without improvement before a cut; a value near early stopping's patience never fires.
+        standardize: Standardise features by the training split's mean and deviation, kept in the checkpoint.
+        seed: Seed of initial weights, order and dropout (linked from ``seed_everything`` by the command line).
+        loss: How far it is from the target: a row of ``soft_labels.training.objectives.LOSSES``.
+        smoothing: Share of each training label that target smoothed spreads evenly over all classes; 0 leaves the
+            majority class alone, as target hard has it.
+        shrinkage: Annotations, spread evenly over all classes, that target shrunk adds to each training item; 0 leaves
+            the annotation distribution as it is.
+
+    Raises:
+        ConfigError: A value is out of its range, or no row of its table.
+
+    Source: the paper's sections 3.2 and 3.3; width, dropout and plateau patience are not given there, and every default
+        is this project's own.
+    """
+
+    target: str = "soft"
+    hidden_width: int = 256
+    dropout: float = 0.5
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    scheduler: Scheduler = "none"
+    plateau_factor: float = 0.5
+    plateau_patience: int = 2
+    standardize: bool = True
+    seed: int = 0
+    loss: str = "cross_entropy"
+    smoothing: float = 0.0
+    shrinkage: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        known("target", self.target, TARGETS)
+        known("loss", self.loss, LOSSES)
+        known("scheduler", self.scheduler, get_args(Scheduler))
+        self._check(
+            {
+                "a dropout from 0 to below 1": 0 <= self.dropout < 1,
+                "a plateau_factor above 0 and below 1": 0 < self.plateau_factor < 1,
+                "an lr above 0": self.lr > 0,
+                "a weight_decay of at least 0": self.weight_decay >= 0,
+                "a hidden_width of at least 1": self.hidden_width >= 1,
+                "a smoothing from 0 to below 1": 0 <= self.smoothing < 1,
+                "a shrinkage of at least 0": 0 <= self.shrinkage < math.inf,
+                "a plateau_patience and a seed of at least 0": min(self.plateau_patience, self.seed) >= 0,
+            }
+        )
+
+    def _check(self, wanted: dict[str, bool]) -> None:
+        """Refuse what does not hold."""
+        for words, holds in wanted.items():
+            if not holds:
+                raise ConfigError(f"wanted {words}, got {self}")
+
+    def settings(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RunSpec(HeadSpec):
+    """Everything that decides how one head is trained on given features and annotations.
+
+    Args:
+        batch_size: Items a training step, B.
+        max_epochs: Most passes over the training split.
+        patience: Epochs without improvement of the validation loss before training stops.
+        min_delta: Least absolute decrease of the validation loss that counts as an improvement.
+
+    The other fields are those of :class:`HeadSpec`.
+
+    Raises:
+        ConfigError: A value is out of its range, or no row of its table.
+    """
+
+    batch_size: int = 16
+    max_epochs: int = 20
+    patience: int = 5
+    min_delta: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        super().__post_init__()
+        self._check(
+            {
+                "a batch_size of at least 1": self.batch_size >= 1,
+                "max_epochs and patience of at least 1": min(self.max_epochs, self.patience) >= 1,
+                "a min_delta of at least 0": self.min_delta >= 0,
+            }
+        )
+
+    def head(self) -> dict[str, Any]:
+        """The settings of the module alone."""
+        return {field.name: getattr(self, field.name) for field in fields(HeadSpec)}
+
+
+# The command line's key of each field: what a search space names, and what the best configuration is written with.
+CONFIG_KEYS = {
+    **{field.name: f"model.{field.name}" for field in fields(HeadSpec)},
+    "seed": "seed_everything",
+    "batch_size": "data.init_args.batch_size",
+    "max_epochs": "trainer.max_epochs",
+    "patience": "early_stopping.patience",
+    "min_delta": "early_stopping.min_delta",
+}
+
+
+def check_honoured(who: str, honoured: Collection[str], spec: HeadSpec, searched: Collection[str] = ()) -> None:
+    """Refuse a spec with a field that its trainer would record and not train with.
+
+    Args:
+        who: The trainer or the arm, for the message.
+        honoured: Fields that are trained with, whatever the target.
+        spec: What it was given.
+        searched: Fields that a search will change.
+
+    Raises:
+        ConfigError: A field that neither the trainer nor the target reads differs from its default, or is searched.
+    """
+    read = {*honoured, *fields_read(spec.target)}
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.name not in read and (value != field.default or field.name in searched):
+            raise ConfigError(
+                f"{who} with target {spec.target} does not honour {field.name}: wanted its default {field.default}, "
+                f"got {'a search' if field.name in searched else value}; leave it out, or choose a target that reads it"
+            )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What training one spec gave.
+
+    Args:
+        spec: What was trained.
+        curve: By key, one value an epoch, ``[T]``: ``lr`` (during the epoch), ``train/loss``, ``train/accuracy``,
+            ``train/kl``, ``train/entropy_corr``, the same of ``val``, and of ``test`` where it was monitored.
+        best_epoch: The epoch of the lowest ``val/loss``, from 0; the first of equals.
+        ending: Why training ended.
+        state: ``state_dict`` of the :class:`~soft_labels.training.heads.MLPHead` at the best epoch, on the CPU;
+            ``None`` where heads were not asked for.
+    """
+
+    spec: RunSpec
+    curve: dict[str, list[float]]
+    best_epoch: int
+    ending: Ending
+    state: dict[str, Tensor] | None
+
+
+def head_of(data: EmbeddedDataset, result: RunResult) -> MLPHead:
+    """The head of a result, on the CPU.
+
+    Args:
+        data: What it was trained on.
+        result: A result with its head.
+
+    Raises:
+        ValueError: The result has no head.
+    """
+    if result.state is None:
+        raise ValueError("wanted a result with its head, got one without")
+    spec = result.spec
+    head = MLPHead(data.embedding_dim, data.num_classes, spec.hidden_width, spec.dropout, spec.seed)
+    head.load_state_dict(result.state)
+    return head
+
+
+class Engine(Protocol):
+    """Trains specs on one data set; every engine gives the same results to float tolerance."""
+
+    name: str
+
+    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """Positions of the specs that had better be trained by one call, so that work can be written down bit by bit.
+
+        Args:
+            data: The data.
+            specs: What to train.
+        """
+        ...
+
+    def train(
+        self,
+        data: EmbeddedDataset,
+        specs: Sequence[RunSpec],
+        *,
+        monitor_test: bool = False,
+        keep_heads: bool = False,
+        after_epoch: EpochHook | None = None,
+    ) -> list[RunResult]:
+        """Train every spec.
+
+        Args:
+            data: The data.
+            specs: What to train; results come in the same order.
+            monitor_test: Whether curves have the test split; nothing chooses by it.
+            keep_heads: Whether results carry the best epoch's weights.
+            after_epoch: Called with a spec's position, an epoch (from 0) and its ``val/loss``; a true answer ends that
+                run as ``pruned``.
+
+        Raises:
+            ConfigError: A spec has a field that the engine does not honour, or a loss that the classes do not define.
+        """
+        ...

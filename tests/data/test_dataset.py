@@ -1,0 +1,86 @@
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+import torch
+
+from soft_labels.data.dataset import Dataset
+from soft_labels.data.split import SPLIT_NAMES, draw_split
+from soft_labels.distributions import label_distribution, majority_label
+from soft_labels.errors import ConfigError, DataError
+from tests.toys import SeededData
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """Of a data module without an encoder."""
+    return SeededData().dataset
+
+
+def test_a_data_set_needs_no_encoder_and_features_do(tmp_path: Path) -> None:
+    module = SeededData(store=tmp_path / "store")
+    assert module.dataset.name == "seeded"
+    assert (module.num_classes, module.ordinal) == (3, True)
+    assert len(module.dataset.split.train) + len(module.dataset.split.val) + len(module.dataset.split.test) == 200
+    with pytest.raises(ConfigError, match=r"wanted data\.encoder, got none"):
+        module.prepare_data()
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_data_set_is_frozen(dataset: Dataset) -> None:
+    with pytest.raises(FrozenInstanceError):
+        dataset.tie = "highest"  # type: ignore[misc]
+
+
+def test_what_was_observed_follows_the_tie_policy(dataset: Dataset) -> None:
+    counts = dataset.data.label_counts
+    lowest, highest = (Dataset(dataset.data, tie=tie) for tie in ("lowest", "highest"))
+    assert torch.equal(lowest.observed.majority_label, majority_label(counts, "lowest"))
+    assert torch.equal(highest.observed.majority_label, majority_label(counts, "highest"))
+    assert not torch.equal(lowest.observed.majority_label, highest.observed.majority_label)
+    torch.testing.assert_close(lowest.observed.label_dist, label_distribution(counts).float())
+    assert torch.equal(lowest.observed.label_counts, counts)
+    assert lowest.observed.label_dist.dtype == torch.float32
+    assert lowest.split_settings() != highest.split_settings()
+
+
+def test_the_generating_distribution_is_there_where_it_is_known(dataset: Dataset) -> None:
+    known = dataset.observed.true_dist
+    assert known is not None
+    assert dataset.data.true_dist is not None
+    torch.testing.assert_close(known, dataset.data.true_dist.float())
+
+
+def test_the_split_is_the_one_drawn_by_majority_class(dataset: Dataset) -> None:
+    labels = dataset.observed.majority_label.numpy()
+    assert dataset.split == draw_split(dataset.data.uids, labels)
+    other = Dataset(dataset.data, split_ratios=(0.5, 0.25, 0.25), split_seed=3)
+    assert other.split == draw_split(dataset.data.uids, labels, ratios=(0.5, 0.25, 0.25), seed=3)
+
+
+def test_rows_and_parts_are_those_of_the_split_by_uid(dataset: Dataset) -> None:
+    part_of = dataset.part_of()
+    assert part_of.keys() == set(dataset.data.uids)
+    for part in SPLIT_NAMES:
+        uids = [dataset.data.uids[row] for row in dataset.rows(part).tolist()]
+        assert tuple(uids) == getattr(dataset.split, part)
+        assert {part_of[uid] for uid in uids} == {part}
+
+
+def test_a_redrawn_split_shares_the_annotations(dataset: Dataset) -> None:
+    other = dataset.redrawn(7)
+    assert other.data is dataset.data
+    assert other.split != dataset.split
+    assert other.redrawn(0).split == dataset.split
+    assert torch.equal(other.observed.label_dist, dataset.observed.label_dist)
+
+
+def test_a_group_split_needs_groups(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match="seeded has no groups"):
+        Dataset(dataset.data, group_split=True).split  # noqa: B018
+
+
+def test_all_that_decides_the_split_is_told(dataset: Dataset) -> None:
+    assert Dataset(dataset.data, (0.6, 0.2, 0.2), 4, False, "random").split_settings() == {
+        "ratios": [0.6, 0.2, 0.2], "seed": 4, "grouped": False, "stratified_by": "majority class, ties to random",
+    }  # fmt: skip

@@ -1,0 +1,211 @@
+"""Experiments up to their index; what the command says and writes beside it is tested with the command."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from scipy.stats import entropy
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from soft_labels.commands.reproduce import parse_reproduce
+from soft_labels.errors import ConfigError, SweepError
+from soft_labels.experiment.index import ArmForm, ArmRuns, DatasetIndex, ExperimentIndex
+from soft_labels.runs.record import RunRecord
+from soft_labels.runs.store import RecordStore
+from tests.conftest import TOY_GRID, TOY_RANDOM, RunCli, write_tiny_experiment
+from tests.toys import SeededData, SeededEncoder
+
+ARMS: dict[str, dict[str, Any]] = {
+    "soft": {"model.target": "soft"},
+    "hard_t": {"from": "hard", "calibration": "temperature"},
+    "fast": {"model.target": "soft", "space": {"model.lr": {"categorical": [3e-2, 5e-2]}}},
+    "hard": {"model.target": "hard", "model.weight_decay": 1e-3},
+}
+
+
+def run(config: Path, out: Path, *options: str) -> ExperimentIndex:
+    experiment, plans = parse_reproduce([f"--config={config}", f"--out={out}", *options])
+    return experiment.run(plans)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment of four arms, finished, below ``out``."""
+    folder = tmp_path_factory.mktemp("arms")
+    run(write_tiny_experiment(folder, arms=ARMS, baseline="hard", keep_texts=False), folder / "out")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(folder: Path) -> ExperimentIndex:
+    return ExperimentIndex.load(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def found(index: ExperimentIndex) -> DatasetIndex:
+    (found,) = index.datasets
+    return found
+
+
+@pytest.fixture(scope="module")
+def records(folder: Path) -> dict[str, RunRecord]:
+    return RecordStore(folder / "out" / "records").read()
+
+
+def test_the_index_says_what_each_arm_is_the_baseline_first(index: ExperimentIndex, found: DatasetIndex) -> None:
+    assert index.baseline == "hard"
+    assert list(index.arms) == list(found.arms) == ["hard", "soft", "hard_t", "fast"]
+    assert index.arms == {
+        "hard": ArmForm({"model.target": "hard", "model.weight_decay": 1e-3}, None, "none"),
+        "soft": ArmForm({"model.target": "soft"}, None, "none"),
+        "hard_t": ArmForm({}, "hard", "temperature"),
+        "fast": ArmForm({"model.target": "soft"}, None, "none"),
+    }
+
+
+def test_a_derived_arm_has_the_runs_of_its_arm_and_no_search(
+    found: DatasetIndex, records: dict[str, RunRecord]
+) -> None:
+    hard, derived = found.arms["hard"], found.arms["hard_t"]
+    assert derived == ArmRuns({}, hard.best, hard.seeds, hard.splits)
+    trained = [arm for arm in found.arms.values() if arm.trials]
+    runs = {run for arm in trained for ids in (*arm.trials.values(), arm.seeds, arm.splits) for run in ids}
+    assert set(records) == runs, "nothing is trained for it"
+    assert len(trained) == 3
+
+
+def test_each_arm_searches_its_own_space_with_the_same_budget(
+    found: DatasetIndex, records: dict[str, RunRecord]
+) -> None:
+    rates = {"hard": {1e-2, 1e-3}, "soft": {1e-2, 1e-3}, "fast": {3e-2, 5e-2}}
+    for name, wanted in rates.items():
+        arm = found.arms[name]
+        assert {sweep: len(ids) for sweep, ids in arm.trials.items()} == {"grid": 8, "random": 3}
+        assert {records[run].spec["lr"] for run in arm.trials["grid"]} == wanted
+        assert {records[run].spec["lr"] for run in arm.trials["random"]} <= wanted
+        assert records[arm.best].value == min(records[run].value for run in arm.trials["grid"])
+
+
+def test_an_arms_settings_are_those_of_all_its_runs(found: DatasetIndex, records: dict[str, RunRecord]) -> None:
+    for name, target, decay in (("hard", "hard", 1e-3), ("soft", "soft", 0), ("fast", "soft", 0)):
+        arm = found.arms[name]
+        own = [records[run].spec for ids in (*arm.trials.values(), arm.seeds, arm.splits) for run in ids]
+        assert {(spec["target"], spec["weight_decay"], spec["hidden_width"]) for spec in own} == {(target, decay, 16)}
+
+
+def test_repeats_are_judged_on_the_same_splits_for_every_arm(
+    found: DatasetIndex, records: dict[str, RunRecord]
+) -> None:
+    for arm in found.arms.values():
+        assert [records[run].spec["seed"] for run in arm.seeds] == [0, 1, 2]
+        assert [records[run].data["split"]["seed"] for run in arm.splits] == [1, 2, 3]
+        assert {records[run].spec["lr"] for run in (*arm.seeds, *arm.splits)} == {records[arm.best].spec["lr"]}
+        assert all(records[run].predictions for run in (*arm.seeds, *arm.splits))
+        assert not any(records[run].predictions for ids in arm.trials.values() for run in ids)
+    digests = [[records[run].data["split"]["digest"] for run in arm.splits] for arm in found.arms.values()]
+    assert digests == [digests[0]] * 4
+    assert len(set(digests[0])) == 3
+
+
+def test_the_data_set_is_described(found: DatasetIndex, folder: Path) -> None:
+    data = SeededData(120, encoder=SeededEncoder(8), store=folder / "store").dataset
+    counts = data.data.label_counts.numpy()
+    shares = entropy(counts, axis=1) / entropy([1, 1, 1])
+    assert found.description["normalized_entropy_mean"] == pytest.approx(shares.mean(), abs=1e-6)
+    assert (found.description["items"], found.description["annotations_per_item"]) == (120, 10)
+    assert [found.description[part] for part in ("train", "val", "test")] == [
+        len(data.rows(part)) for part in ("train", "val", "test")
+    ]
+    assert sum(found.entropy_histogram) == 120
+    assert found.entropy_histogram[-1] == sum(shares >= 0.95)
+    assert (found.class_names, found.ordinal) == (["low", "middle", "high"], True)
+
+
+def test_examples_show_the_baseline_and_the_trained_arm_after_it(found: DatasetIndex) -> None:
+    assert len(found.examples.spread) == 5
+    assert found.examples.median is not None
+    assert list(found.examples.median.pred_dist) == ["hard", "soft"]
+    assert found.examples.median.text is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arm", ["hard", "soft", "fast", "hard_t"])
+def test_each_arm_leaves_a_configuration_and_a_head_that_tests_as_it_was_judged(
+    run_cli: RunCli, folder: Path, found: DatasetIndex, records: dict[str, RunRecord], tmp_path: Path, arm: str
+) -> None:
+    best = folder / "out" / f"best-seeded-{arm}.yaml"
+    model = yaml.safe_load(best.read_text(encoding="utf-8"))["model"]
+    spec = records[found.arms[arm].best].spec
+    calibration = "temperature" if arm == "hard_t" else "none"
+    assert (model["target"], model["lr"], model["calibration"]) == (spec["target"], spec["lr"], calibration)
+    state = torch.load(best.with_suffix(".ckpt"), weights_only=True)
+    assert state["hyper_parameters"]["calibration"] == calibration
+    assert ("calibration.temperature" in state["state_dict"]) == (arm == "hard_t")
+    options = (f"--ckpt_path={best.with_suffix('.ckpt')}", f"--trainer.default_root_dir={tmp_path}")
+    done = run_cli("test", f"--config={best}", *options, "--trainer.accelerator=cpu")
+    assert done.code == 0, done.err
+
+
+def test_tensorboard_shows_the_trials_and_curves_of_the_arms_that_train(folder: Path, found: DatasetIndex) -> None:
+    shown = folder / "out" / "tensorboard"
+    assert {path.name for path in (shown / "trials" / "seeded").iterdir()} == {"hard", "soft", "fast"}
+    for name in ("hard", "soft", "fast"):
+        arm = found.arms[name]
+        trials = {run for ids in arm.trials.values() for run in ids}
+        assert {path.name for path in (shown / "trials" / "seeded" / name).iterdir()} == trials
+        for seed, run_id in enumerate(arm.seeds):
+            curves = EventAccumulator(str(shown / "curves" / "seeded" / f"{name}-seed{seed}-{run_id}")).Reload()
+            assert len(curves.Scalars("val/kl")) > 0
+
+
+@pytest.mark.slow
+def test_the_baseline_may_be_a_derived_arm(tmp_path: Path) -> None:
+    arms = {name: form for name, form in ARMS.items() if name != "fast"}
+    config = write_tiny_experiment(tmp_path, arms=arms, baseline="hard_t", redraw_splits=False)
+    index = run(config, tmp_path / "out", f'--experiment.sweeps={{"grid": "{tmp_path}/grid.yaml"}}')
+    assert index == ExperimentIndex.load(tmp_path / "out")
+    assert list(index.arms) == ["hard_t", "soft", "hard"]
+    (found,) = index.datasets
+    assert found.examples.median is not None
+    assert list(found.examples.median.pred_dist) == ["hard", "soft"]
+    assert all(arm.splits == [] for arm in found.arms.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"seeds": 1}, ConfigError, "wanted at least 2 seeds, for a spread and a test, got 1"),
+        ({"datasets": []}, ConfigError, "wanted at least one data set and one sweep"),
+        ({"arms": {}}, ConfigError, "wanted at least one arm"),
+        ({"baseline": "medium"}, ConfigError, "wanted a baseline of soft, hard, got medium"),
+        ({"arms": {"soft": {"model.lr": 1}}, "baseline": "soft"}, ConfigError, "arm soft sets model.lr, which its"),
+        (
+            {"arms": {"soft": {}, "more": {"space": {"model.dropout": {"categorical": [0, 0.5]}}}}, "baseline": "soft"},
+            SweepError, "wanted the same number of trials for every arm, got 8 of soft, 16 of more",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_before_anything_is_read(
+    tmp_path: Path, settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    config = write_tiny_experiment(tmp_path, **settings)
+    with pytest.raises(error, match=message):
+        run(config, tmp_path / "out")
+    assert not (tmp_path / "store").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_features_are_not_searched(tmp_path: Path) -> None:
+    config = write_tiny_experiment(tmp_path)
+    space = {**TOY_GRID["space"], "data.encoder.init_args.width": {"categorical": [4, 8]}}  # type: ignore[dict-item]
+    (tmp_path / "random.yaml").write_text(yaml.safe_dump({**TOY_RANDOM, "space": space}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"sweep random searches data.init_args.encoder.* for soft: an experiment"):
+        run(config, tmp_path / "out")
+
+
+def test_no_data_set_is_nothing_to_do(tmp_path: Path) -> None:
+    experiment, _ = parse_reproduce([f"--config={write_tiny_experiment(tmp_path)}", f"--out={tmp_path / 'out'}"])
+    with pytest.raises(ConfigError, match="wanted at least one data set, got none"):
+        experiment.run([])

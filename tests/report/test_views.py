@@ -1,0 +1,64 @@
+"""Comparisons with the baseline, whatever the arms are called and however many there are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soft_labels.experiment.index import ArmForm
+from soft_labels.metrics import core_names
+from soft_labels.report.evidence import load_evidence
+from soft_labels.report.paired import holm
+from soft_labels.report.views import View, make_views
+from tests.report.toy_experiment import CALIBRATED, PAIR, ToySet, many_arms, write_experiment
+
+
+def views_of(folder: Path, toy: ToySet, arms: Mapping[str, ArmForm] = PAIR) -> list[View]:
+    write_experiment(folder, [toy], arms)
+    return make_views(load_evidence(folder))
+
+
+def test_every_arm_but_the_baseline_is_compared_by_every_core_metric(tmp_path: Path) -> None:
+    (view,) = views_of(tmp_path, ToySet(seeds=2, splits=0), many_arms(4))
+    cases = [(one.arm, one.metric) for one in view.comparisons]
+    assert cases == [(f"arm-{place}", metric) for place in (1, 2, 3) for metric in core_names()]
+    assert {one.baseline for one in view.comparisons} == {"arm-0"}
+
+
+def test_the_family_of_tests_is_the_whole_view(tmp_path: Path) -> None:
+    (view,) = views_of(tmp_path, ToySet(splits=0), CALIBRATED)
+    raw = np.array([one.test.corrected_t_p for one in view.comparisons])
+    assert [one.holm_p for one in view.comparisons] == pytest.approx(holm(raw), nan_ok=True)
+
+
+def test_a_swapped_baseline_turns_every_difference_around(tmp_path: Path) -> None:
+    (one,) = views_of(tmp_path / "one", ToySet(splits=0))
+    (other,) = views_of(tmp_path / "other", ToySet(splits=0), dict(reversed(PAIR.items())))
+    for metric in core_names():
+        ours, theirs = one.of(metric, "soft")[0], other.of(metric, "hard")[0]
+        assert ours.verdict in {"better", "worse", "open"}
+        assert (ours.baseline, theirs.baseline) == ("hard", "soft")
+    assert one.of("kl", "soft")[0].verdict == "better"
+    assert other.of("kl", "hard")[0].verdict == "worse"
+    assert one.best("chaosnli", "kl") == other.best("chaosnli", "kl") == "soft"
+
+
+def test_no_arm_is_best_where_two_are_level(tmp_path: Path) -> None:
+    """A temperature changes no class, so its arm and the one that it comes from have the same accuracy."""
+    arms = {"hard": PAIR["hard"], "hard_t": CALIBRATED["hard_t"]}
+    (view,) = views_of(tmp_path, ToySet(seeds=2, splits=0), arms)
+    assert view.best("chaosnli", "accuracy") is None
+    assert view.at("chaosnli", "accuracy")["hard_t"].ahead is None
+
+
+def test_what_is_not_defined_is_ahead_of_nothing(tmp_path: Path) -> None:
+    (view,) = views_of(tmp_path, ToySet(constant="soft", splits=0))
+    (comparison,) = view.of("entropy_corr", "soft")
+    assert np.isnan(comparison.better_by)
+    assert (comparison.ahead, comparison.verdict, view.best("chaosnli", "entropy_corr")) == (None, "open", None)
+
+
+def test_intervals_hold_their_mean_difference(tmp_path: Path) -> None:
+    for view in views_of(tmp_path, ToySet()):
+        assert all(low < one.test.mean_difference < high for one in view.comparisons for low, high in [one.interval])

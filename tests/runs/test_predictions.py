@@ -1,0 +1,121 @@
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from soft_labels.data.split import SplitName
+from soft_labels.errors import RecordError
+from soft_labels.runs.predictions import (
+    ObservedItems,
+    logits_digest,
+    observations,
+    observed_digest,
+    read_logits,
+    read_observed,
+    write_logits,
+    write_observed,
+)
+from tests.runs.records import logits, observed_items
+from tests.toys import SeededData
+
+PARTS: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_was_observed_comes_back_as_it_was(tmp_path: Path, known: bool) -> None:
+    observed = observed_items(known=known)
+    write_observed(tmp_path / "observed.parquet", observed)
+    found = read_observed(tmp_path / "observed.parquet")
+    assert observed_digest(found) == observed_digest(observed)
+    for part in PARTS:
+        assert found[part].uids == observed[part].uids
+        for ours, theirs in zip(found[part].observed, observed[part].observed, strict=True):
+            assert (ours is None) == (theirs is None)
+            if ours is not None and theirs is not None:
+                assert torch.equal(ours, theirs)
+                assert ours.dtype == theirs.dtype
+
+
+def test_logits_come_back_bit_for_bit_and_by_run(tmp_path: Path) -> None:
+    runs = {"one": logits(1), "two": logits(2)}
+    write_logits(tmp_path / "bundle.parquet", runs, dict.fromkeys(runs, observed_items()))
+    found = read_logits(tmp_path / "bundle.parquet")
+    assert found.keys() == runs.keys()
+    for run, parts in runs.items():
+        for part, wanted in parts.items():
+            uids, values = found[run][part]
+            assert uids == observed_items()[part].uids
+            assert torch.equal(values, wanted)
+
+
+def test_observations_of_a_data_set_are_those_of_its_parts_by_uid() -> None:
+    dataset = SeededData().dataset
+    found = observations(dataset)
+    assert found.keys() == {"train", "val", "test"}
+    for part in PARTS:
+        assert found[part].uids == getattr(dataset.split, part)
+        assert torch.equal(found[part].observed.label_counts, dataset.data.label_counts[dataset.rows(part)])
+    judged = found["val"].beside(torch.zeros(2, len(found["val"].uids), 3))
+    assert torch.equal(judged.label_dist, dataset.observed.label_dist[dataset.rows("val")])
+    assert judged.true_dist is not None
+
+
+def test_digests_change_with_anything_that_was_observed_or_predicted() -> None:
+    observed = observed_items()
+    uids, seen = observed["val"].uids, observed["val"].observed
+    assert seen.true_dist is not None
+    counts = seen.label_counts.clone()
+    counts[0, 1] += 1
+    changed = [
+        ObservedItems(uids, seen._replace(label_counts=counts)),
+        ObservedItems(("other", *uids[1:]), seen),
+        ObservedItems(uids, seen._replace(majority_label=2 - seen.majority_label)),
+        ObservedItems(uids, seen._replace(true_dist=seen.true_dist.flip(1))),
+        ObservedItems(uids, seen._replace(true_dist=None)),
+        replace(observed["val"], uids=uids[::-1]),
+    ]
+    digests = {observed_digest({**observed, "val": items}) for items in changed}
+    assert len(digests | {observed_digest(observed)}) == len(changed) + 1
+    moved = {**logits(1), "test": logits(1)["test"] + 1e-6}
+    assert len({logits_digest(one) for one in (logits(1), logits(2), moved)}) == 3
+
+
+def test_another_tool_reads_the_files(tmp_path: Path) -> None:
+    """DuckDB, which is no part of this project, joins both files by uid."""
+    duckdb = pytest.importorskip("duckdb")
+    observed, runs = observed_items(), {"one": logits(1)}
+    write_observed(tmp_path / "observed.parquet", observed)
+    write_logits(tmp_path / "bundle.parquet", runs, dict.fromkeys(runs, observed))
+    rows = duckdb.sql(
+        f"SELECT part, uid, logits, label_counts, majority_label, true_dist FROM '{tmp_path}/bundle.parquet' "  # noqa: S608
+        f"JOIN '{tmp_path}/observed.parquet' USING (part, uid) WHERE run = 'one'"
+    ).fetchall()
+    assert len(rows) == 12
+    for part, uid, values, counts, label, true in rows:
+        row = observed[part].uids.index(uid)
+        seen = observed[part].observed
+        assert values == runs["one"][part][row].tolist()
+        assert counts == seen.label_counts[row].tolist()
+        assert label == seen.majority_label[row]
+        assert seen.true_dist is not None
+        assert true == seen.true_dist[row].tolist()
+
+
+@pytest.mark.parametrize(("frame", "words"), [
+    (pl.DataFrame({"uid": ["a"]}), "lacks the column part"),
+    (pl.DataFrame({"part": ["val"], "uid": ["a"], "label_counts": ["x"], "majority_label": [0]}), "cannot be read"),
+    (pl.DataFrame({"part": ["val"] * 2, "uid": ["a", "b"], "label_counts": [[1.0, 2.0], [1.0]],
+                   "majority_label": [0, 0]}), "cannot be read"),
+], ids=["a column is missing", "a column of text", "lists of two lengths"])  # fmt: skip
+def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path, frame: pl.DataFrame, words: str) -> None:
+    path = tmp_path / "observed-0.parquet"
+    frame.write_parquet(path)
+    with pytest.raises(RecordError, match=rf"observed-0\.parquet {words}.*; delete .*observed-0\.parquet and run"):
+        read_observed(path)
+
+
+def test_a_file_that_is_not_there_is_refused_by_name_and_with_the_lines_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"delete .*bundle\.parquet and bundle\.jsonl beside it and run the same com"):
+        read_logits(tmp_path / "bundle.parquet")

@@ -1,0 +1,106 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.metrics import values_of
+from soft_labels.runs.record import run_id
+from soft_labels.runs.runner import Pruning, Runner, Task, judged_logits
+from soft_labels.runs.store import RecordStore
+from soft_labels.training.population import PopulationEngine
+from soft_labels.training.spec import RunResult, RunSpec
+from tests.toys import SeededData, SeededEncoder
+
+SPEC = RunSpec(hidden_width=8, lr=1e-2, max_epochs=3, seed=4)
+SPECS = [SPEC, replace(SPEC, target="hard"), replace(SPEC, lr=1e-3)]
+
+
+class Counting(PopulationEngine):
+    """Notes what it was asked to train; a bundle is one spec."""
+
+    def __init__(self) -> None:
+        super().__init__(accelerator="cpu")
+        self.trained: list[RunSpec] = []
+
+    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
+        return [[position] for position in range(len(specs))]
+
+    def train(self, data: EmbeddedDataset, specs: Sequence[RunSpec], **settings: Any) -> list[RunResult]:
+        self.trained += specs
+        return super().train(data, specs, **settings)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedDataset:
+    return SeededData(items=80, encoder=SeededEncoder(6), store=tmp_path_factory.mktemp("store")).embedded
+
+
+def test_judged_runs_keep_what_their_best_head_predicts_and_its_metrics_are_those_of_the_curve(
+    data: EmbeddedDataset, tmp_path: Path
+) -> None:
+    store = RecordStore(tmp_path)
+    records = Runner(store, PopulationEngine(accelerator="cpu")).run(data, SPECS, judged=True)
+    assert [record.run_spec for record in records] == SPECS
+    assert [record.id for record in records] == [run_id(spec, data.record(), judged=True) for spec in SPECS]
+    results = PopulationEngine(accelerator="cpu").train(data, SPECS, keep_heads=True)
+    for record, result in zip(records, results, strict=True):
+        judged = store.judged(record)
+        for part, logits in judged_logits(data, result).items():
+            torch.testing.assert_close(judged[part].logits, logits)
+            assert store.observed(record)[part].uids == getattr(data.dataset.split, part)
+            for name, value in values_of(judged[part], data.ordinal).items():
+                if f"{part}/{name}" in record.curve:
+                    assert value.item() == pytest.approx(record.curve[f"{part}/{name}"][record.best_epoch], abs=1e-5)
+
+
+def test_runs_of_a_search_keep_no_predictions(data: EmbeddedDataset, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    (record,) = Runner(store, PopulationEngine(accelerator="cpu")).run(data, [SPEC])
+    assert (record.observed, record.predictions) == (None, None)
+    assert not [key for key in record.curve if key.startswith("test/")]
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_what_is_recorded_is_never_trained_again(data: EmbeddedDataset, tmp_path: Path) -> None:
+    engine = Counting()
+    first = Runner(RecordStore(tmp_path), engine).run(data, SPECS[:2], judged=True)
+    assert engine.trained == SPECS[:2]
+    again = Runner(RecordStore(tmp_path), engine).run(data, [*SPECS, SPECS[0]], judged=True)
+    assert engine.trained == SPECS
+    assert again[:2] == first
+    assert again[3] == again[0]
+    Runner(RecordStore(tmp_path), engine).run(data, SPECS[:1])
+    assert engine.trained == [*SPECS, SPECS[0]], "a run of a search is another run than a judged one"
+
+
+def test_other_data_are_other_runs(data: EmbeddedDataset, tmp_path: Path) -> None:
+    engine = Counting()
+    runner = Runner(RecordStore(tmp_path), engine)
+    tasks = [Task(data, [SPEC]), Task(data.redrawn(7), [SPEC])]
+    (one,), (other,) = runner.run_all(tasks, judged=True)
+    assert one.id != other.id
+    assert one.observed != other.observed
+    assert len(list(tmp_path.glob("observed-*.parquet"))) == 2
+    assert runner.run_all(tasks, judged=True) == [[one], [other]]
+    assert len(engine.trained) == 2
+
+
+def test_what_may_prune_a_run_is_part_of_it(data: EmbeddedDataset, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def after_epoch(run: int, epoch: int, loss: float) -> bool:
+        seen.append((run, epoch))
+        return (run, epoch) == (1, 0)
+
+    runner = Runner(RecordStore(tmp_path), Counting())
+    records = runner.run(data, SPECS[:2], pruning=Pruning("toy rule", after_epoch))
+    assert [record.ending for record in records] == ["max_epochs", "pruned"]
+    assert {record.pruner for record in records} == {"toy rule"}
+    assert seen == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    (whole,) = runner.run(data, SPECS[1:2])
+    assert whole.ending == "max_epochs"
+    assert whole.id != records[1].id

@@ -1,0 +1,136 @@
+"""Files that are full, gone, damaged or another program's: one message that says which and what to do."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+from soft_labels.errors import SweepError, in_words
+from soft_labels.sweep import open_storage
+from tests.conftest import REPOSITORY, Mount, system
+
+KINDS = {"journal": "journal:{}", "sqlite": "sqlite:///{}"}
+IN_WORDS = (SweepError, OSError)
+
+
+def asked(address: str, trials: int = 3) -> int:
+    """How many trials a study has after some more were completed."""
+    study = optuna.create_study(storage=open_storage(address).backend, study_name="one", load_if_exists=True)
+    for _ in range(trials):
+        study.tell(study.ask(), 1.0)
+    return len(study.trials)
+
+
+def message(call: Callable[[], object]) -> str:
+    with pytest.raises(IN_WORDS) as refused:
+        call()
+    return (in_words(refused.value) if isinstance(refused.value, OSError) else str(refused.value)) or ""
+
+
+def remount(folder: Path, options: str) -> None:
+    assert system("mount", "-o", f"remount,{options}", folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_is_named_and_the_study_goes_on_when_there_is_room(small_disk: Mount, kind: str) -> None:
+    folder = small_disk("256k")
+    address = KINDS[kind].format(folder / "studies")
+    said = message(lambda: asked(address, 3_000))
+    assert str(folder / "studies") in said
+    assert "make room there" in said
+    remount(folder, "size=20m")
+    before = asked(address, 0)
+    assert before > 100
+    assert asked(address, 2) == before + 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_storage_that_was_deleted_or_cannot_be_written_is_named(small_disk: Mount, kind: str) -> None:
+    folder = small_disk("20m")
+    path = folder / "studies"
+    study = optuna.create_study(storage=open_storage(KINDS[kind].format(path)).backend)
+    path.unlink()
+    said = message(study.ask)
+    assert str(path) in said
+    assert ("moved or deleted" if kind == "sqlite" else "No such file") in said
+    fixed = small_disk("ro")
+    said = message(lambda: asked(KINDS[kind].format(fixed / "studies")))
+    assert str(fixed / "studies") in said
+    assert "cannot be" in said or "Read-only file system; nothing can be written there; choose another place" in said
+
+
+def halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def overwritten(content: bytes) -> bytes:
+    return content[:5_000] + os.urandom(len(content) - 5_000)
+
+
+@pytest.mark.parametrize(
+    "damage", [halved, overwritten, lambda _: b"no database at all" * 99], ids=["cut", "noise", "text"]
+)
+def test_a_damaged_database_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "studies.db"
+    asked(f"sqlite:///{path}")
+    path.write_bytes(damage(path.read_bytes()))
+    said = message(lambda: asked(f"sqlite:///{path}"))
+    assert f"{path} is no storage of studies, or is damaged (" in said
+    assert "move it away and run the same command again" in said
+
+
+def test_a_database_of_another_program_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    with other:
+        other.execute("create table studies (name text)")
+    other.close()
+    assert f"{path} is no storage of studies, or is damaged (table" in message(lambda: asked(f"sqlite:///{path}"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'x{"op_code":6}', b"{}", b"[1]", b"\xff\xfe", b"\0" * 99, b"[" * 100_000 + b"]" * 100_000, b'{"op_code":"x"}'],
+    ids=["text", "no operation", "list", "not UTF-8", "zeros", "nested", "word"],
+)  # fmt: skip
+def test_a_damaged_line_of_a_journal_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "studies"
+    asked(f"journal:{path}")
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([*lines[:4], line, *lines[5:]]))
+    said = message(lambda: asked(f"journal:{path}"))
+    assert f"{path} is no storage of studies, or is damaged (line 5 is none of a journal); put back a copy" in said
+
+
+def test_a_line_damaged_while_a_worker_reads_on_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "studies"
+    study = optuna.create_study(storage=open_storage(f"journal:{path}").backend)
+    with path.open("ab") as journal:
+        journal.write(b"half a li\nne\n")
+    assert f"{path} is no storage of studies, or is damaged (line 2" in message(study.ask)
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_full_disk_is_one_message_and_goes_on(
+    toy_options: tuple[str, ...], tmp_path: Path, small_disk: Mount
+) -> None:
+    grid = tmp_path / "grid.yaml"
+    rates = ", ".join(f"{0.1 + number / 100:.2f}" for number in range(24))
+    grid.write_text(f"space: {{model.lr: {{categorical: [{rates}]}}}}\n", encoding="utf-8")
+    folder = small_disk("16k")
+    options = (*toy_options, f"--sweep={grid}", "--only=soft", f"--out={tmp_path}/out", "--study=one")
+    command = [sys.executable, "-m", "soft_labels", "sweep", *options, f"--storage=journal:{folder}/studies"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"error: {folder}/studies: No space left on device; make room there" in done.stderr
+    remount(folder, "size=9m")
+    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False).returncode == 0
+    assert (tmp_path / "out" / "best-soft.yaml").is_file()
