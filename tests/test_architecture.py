@@ -46,11 +46,6 @@ TESTS_OF_THE_WHOLE = {
     "test_readme",
 }
 
-# Modules without a test file of their own, and why.
-UNTESTED_ALONE = {
-    "annotations/_layout": "test_chaosnli and test_cifar10h read its files",
-    "errors": "words and exit codes; test_bad_input and test_main see them",
-}
 # Configurations are read by one room; whoever else asks their parser, and why.
 CONFIG_READERS = {"jsonargparse", "LightningCLI", "LightningArgumentParser"}
 READS_CONFIGS = {
@@ -134,15 +129,14 @@ def stem_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.stem != "__init__"], ids=name_of)
 def test_a_module_has_its_test_file(path: Path) -> None:
-    stem, folder = stem_of(path), REPOSITORY / "tests" / path.relative_to(PACKAGE).parent
+    folder = REPOSITORY / "tests" / path.relative_to(PACKAGE).parent
     wanted = folder / f"test_{path.stem.strip('_')}.py"
-    excused = stem in UNTESTED_ALONE
-    assert wanted.is_file() != excused, f"{name_of(path)} wants {name_of(wanted)}, or no excuse where it is there"
+    assert wanted.is_file(), f"{name_of(path)} wants {name_of(wanted)}"
 
 
 def test_every_excuse_is_of_a_module() -> None:
     stems = {stem_of(path) for path in MODULES}
-    assert {*UNTESTED_ALONE, *READS_CONFIGS} <= stems
+    assert set(READS_CONFIGS) <= stems
 
 
 def config_readers(source: str) -> set[str]:

@@ -77,6 +77,42 @@ class Encoder(ABC):
         return None
 
 
+class TokenisingEncoder(Encoder):
+    """An encoder that cuts what is longer than its model reads, and says how often it did.
+
+    Args:
+        batch_size: See :class:`Encoder`.
+    """
+
+    shown = "inputs"  # what a remark calls them
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__(batch_size)
+        self._seen = 0
+        self._cut = 0
+
+    @property
+    @abstractmethod
+    def most_tokens(self) -> int | None:
+        """Tokens that the model reads; ``None`` where it knows no limit."""
+
+    @property
+    def prepares_ahead(self) -> bool:
+        """Only beside an accelerator: tokenising is short, and on the CPU it takes cores from the model."""
+        return pick_device(self.device).type != "cpu"
+
+    def remark(self) -> str | None:
+        """How many inputs were longer than the model reads, since the last call."""
+        seen, cut = self._seen, self._cut
+        self._seen = self._cut = 0
+        if cut == 0:
+            return None
+        return (
+            f"{cut:,} of {seen:,} {self.shown} are longer than {self.most_tokens} tokens and were cut there; raise "
+            "max_length as far as the model allows, or choose a model that reads longer texts"
+        )
+
+
 def pick_device(device: str) -> torch.device:
     """``auto`` is the machine's accelerator where it has one, else the CPU; any other value is torch's own name.
 

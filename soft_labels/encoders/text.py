@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from soft_labels.encoders.base import Encoder, EncoderInput, Precision, pick_device, texts_of
+from soft_labels.encoders.base import EncoderInput, Precision, TokenisingEncoder, pick_device, texts_of
 from soft_labels.encoders.hub import ModelPlace
 from soft_labels.errors import EncoderError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-class SentenceTransformerEncoder(Encoder):
+class SentenceTransformerEncoder(TokenisingEncoder):
     """A frozen sentence-transformers model: one text to one vector.
 
     Packaged and local weights enter the fingerprint by their digest. A hub model enters it by name and commit, and
@@ -39,6 +39,7 @@ class SentenceTransformerEncoder(Encoder):
     """
 
     modality = "text"
+    shown = "texts"
 
     def __init__(
         self,
@@ -62,8 +63,6 @@ class SentenceTransformerEncoder(Encoder):
         self.max_length = max_length
         self.device = device
         self.precision = precision
-        self._seen = 0
-        self._cut = 0
 
     def fingerprint(self) -> dict[str, str | int | float | bool | None]:
         """Weights, prompt, normalisation, length limit and precision."""
@@ -99,20 +98,10 @@ class SentenceTransformerEncoder(Encoder):
         return (functional.normalize(embeddings, dim=1) if self.normalize else embeddings).cpu()
 
     @property
-    def prepares_ahead(self) -> bool:
-        """Only beside an accelerator: tokenising is short, and on the CPU it takes cores from the model."""
-        return pick_device(self.device).type != "cpu"
-
-    def remark(self) -> str | None:
-        """How many texts were longer than the model reads, since the last call."""
-        seen, cut = self._seen, self._cut
-        self._seen = self._cut = 0
-        if cut == 0:
-            return None
-        return (
-            f"{cut:,} of {seen:,} texts are longer than {self._loaded.max_seq_length} tokens and were cut there; "
-            "raise max_length as far as the model allows, or choose a model that reads longer texts"
-        )
+    def most_tokens(self) -> int | None:
+        """Tokens that the model reads."""
+        most: int | None = self._loaded.max_seq_length
+        return most
 
     @cached_property
     def _loaded(self) -> "SentenceTransformer":

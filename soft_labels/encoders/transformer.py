@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from soft_labels.encoders.base import Encoder, EncoderInput, pick_device
+from soft_labels.encoders.base import EncoderInput, TokenisingEncoder, pick_device
 from soft_labels.encoders.hub import ModelPlace
 from soft_labels.errors import EncoderError
 
@@ -21,7 +21,7 @@ _PLACES_OF_PADDING = 2  # RoBERTa's first places are those of padding
 _NO_LIMIT = 10**6  # a tokenizer that knows no limit says 10**30
 
 
-class TransformerEncoder(Encoder):
+class TransformerEncoder(TokenisingEncoder):
     """A frozen model of the transformers library: one text, or two read together, to one vector.
 
     Local weights enter the fingerprint by their digest, a hub model by its name and commit (see
@@ -78,8 +78,6 @@ class TransformerEncoder(Encoder):
         self.device = device
         self.precision = precision
         self._place = ModelPlace(model, revision, "sentence-transformers")
-        self._seen = 0
-        self._cut = 0
 
     def fingerprint(self) -> dict[str, str | int | float | bool | None]:
         """Weights, output, layers, length limit and precision; one text and two have content keys that differ."""
@@ -102,7 +100,7 @@ class TransformerEncoder(Encoder):
         if len({len(each) for each in sides}) > 1:
             raise EncoderError("wanted texts or pairs of texts in one batch, got both")
         columns = [list(column) for column in zip(*sides, strict=True)]
-        limit = self._limit
+        limit = self.most_tokens
         batch = self._tokenizer(*columns, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         self._seen += len(items)
         self._cut += self._count_cut(sides, batch["attention_mask"])
@@ -128,22 +126,6 @@ class TransformerEncoder(Encoder):
         rows = [self._pooled(states[layer], inputs) for layer in self._checked(len(states))]
         return torch.cat(rows, dim=1).float().cpu()
 
-    @property
-    def prepares_ahead(self) -> bool:
-        """Only beside an accelerator: tokenising is short, and on the CPU it takes cores from the model."""
-        return pick_device(self.device).type != "cpu"
-
-    def remark(self) -> str | None:
-        """How many inputs were longer than the model reads, since the last call."""
-        seen, cut = self._seen, self._cut
-        self._seen = self._cut = 0
-        if cut == 0:
-            return None
-        return (
-            f"{cut:,} of {seen:,} inputs are longer than {self._limit} tokens and were cut there; raise max_length as "
-            "far as the model allows, or choose a model that reads longer texts"
-        )
-
     def _pooled(self, states: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         """One layer's tokens as one vector, ``[B, T, H]`` to ``[B, H]``."""
         mask = inputs["attention_mask"]
@@ -163,7 +145,7 @@ class TransformerEncoder(Encoder):
 
     def _count_cut(self, sides: Sequence[tuple[str, ...]], mask: Tensor) -> int:
         """How many inputs lost tokens: those that fill the limit are tokenised again without one."""
-        limit = self._limit
+        limit = self.most_tokens
         full = [each for each, used in zip(sides, mask.sum(dim=1).tolist(), strict=True) if limit and used >= limit]
         if not full or limit is None:
             return 0
@@ -171,7 +153,7 @@ class TransformerEncoder(Encoder):
         return sum(len(ids) > limit for ids in whole)
 
     @cached_property
-    def _limit(self) -> int | None:
+    def most_tokens(self) -> int | None:
         """Tokens after which an input is cut; ``None`` where neither the person nor the model knows a limit."""
         if self.max_length is not None:
             return self.max_length
