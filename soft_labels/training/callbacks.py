@@ -102,7 +102,8 @@ class RunReport(Callback):
         """What the first process writes at the start."""
         if folder is not None:
             dataset = _datamodule(trainer).embedded.dataset
-            dataset.split.save(Path(folder) / "split.json", dataset.split_settings())
+            drawn_with = {**dataset.split_settings(), "tie": dataset.tie}
+            dataset.split.save(Path(folder) / "split.json", drawn_with)
         tensorboard = _tensorboard(trainer)
         if tensorboard is not None:
             with naming(Path(tensorboard.log_dir)):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from soft_labels.data.dataset import Dataset
+from soft_labels.data.embedded import identity_of
 from soft_labels.data.split import SPLIT_NAMES, draw_split
 from soft_labels.distributions import label_distribution, majority_label
 from soft_labels.errors import ConfigError, DataError
@@ -41,7 +42,7 @@ def test_what_was_observed_follows_the_tie_policy(dataset: Dataset) -> None:
     torch.testing.assert_close(lowest.observed.label_dist, label_distribution(counts).float())
     assert torch.equal(lowest.observed.label_counts, counts)
     assert lowest.observed.label_dist.dtype == torch.float32
-    assert lowest.split_settings() != highest.split_settings()
+    assert identity_of(lowest, {})["tie"] != identity_of(highest, {})["tie"]
 
 
 def test_the_generating_distribution_is_there_where_it_is_known(dataset: Dataset) -> None:
@@ -81,6 +82,7 @@ def test_a_group_split_needs_groups(dataset: Dataset) -> None:
 
 
 def test_all_that_decides_the_split_is_told(dataset: Dataset) -> None:
-    assert Dataset(dataset.data, (0.6, 0.2, 0.2), 4, False, "random").split_settings() == {
-        "ratios": [0.6, 0.2, 0.2], "seed": 4, "grouped": False, "stratified_by": "majority class, ties to random",
+    assert Dataset(dataset.data, (0.6, 0.2, 0.2), 4).split_settings() == {
+        "ratios": [0.6, 0.2, 0.2], "seed": 4, "grouped": False, "stratified_by": "majority class",
     }  # fmt: skip
+    assert Dataset(dataset.data, stratify=False).split_settings()["stratified_by"] == "nothing"

@@ -120,7 +120,8 @@ class _Writer:
         seed = 7 if split is None else split
         data = {
             "dataset": self.toy.name,
-            "split": {"ratios": [0.7, 0.15, 0.15], "seed": seed, "stratified_by": "majority class, ties to lowest"},
+            "split": {"ratios": [0.7, 0.15, 0.15], "seed": seed, "stratified_by": "majority class"},
+            "tie": "lowest",
         }
         epochs = np.arange(spec.max_epochs)
         low = {"soft": 0.95}.get(spec.target, 1.05) + spec.lr + spec.seed / 1000

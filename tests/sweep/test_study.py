@@ -256,7 +256,7 @@ def test_data_that_are_searched_are_not_compared_nor_encoded(make_options: MakeO
     sweep = make_options(space={"data.encoder.width": {"categorical": [8, 16]}}).sweep
     base = SeededData(80, encoder=SeededEncoder(3), store=tmp_path / "unread")
     data = json.loads(_purpose(base, BASE, sweep)["data"])
-    assert data.keys() == {"dataset", "class_names", "inputs", "pair_features", "split"}
+    assert data.keys() == {"dataset", "class_names", "inputs", "pair_features", "split", "tie"}
     assert not (tmp_path / "unread").exists()
 
 

@@ -117,5 +117,6 @@ def test_validate_and_test_write_their_metrics(run: SoftLabelCLI, tmp_path: Path
     (path,) = tmp_path.glob("lightning_logs/seeded/*/val_metrics.json")
     written = json.loads(path.read_text())
     assert written["metrics"]["val/loss"] == pytest.approx(events.Scalars("best/val/loss")[0].value)
-    assert written["data"]["split"]["stratified_by"] == "majority class, ties to lowest"
+    assert written["data"]["split"]["stratified_by"] == "majority class"
+    assert written["data"]["tie"] == "lowest"
     assert not list(tmp_path.glob("lightning_logs/seeded/*/config.yaml")), "only fit writes a configuration"
