@@ -79,6 +79,7 @@ def forbidden(room: str, source: str) -> set[str]:
     return {name for name in imports(source) if not f"{name}.".startswith(allowed)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_follow_the_arrows(path: Path) -> None:
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")

@@ -68,6 +68,7 @@ class TestAnnotations:
         assert f"{tmp_path}/nowhere/popquorn/dataset/politeness_rating/raw_data.csv" in message
         assert "soft-labels data fetch popquorn" in message
 
+    @pytest.mark.slow
     def test_missing_table(self, refused: Refused, tmp_path: Path) -> None:
         assert f"{tmp_path}/mine.csv" in refused(
             f"--config={CONFIGS}/data/table.yaml", f"--data.path={tmp_path}/mine.csv"
@@ -81,11 +82,13 @@ class TestAnnotations:
         path.write_bytes(path.read_bytes()[:-40])
         assert f"{path}, line 24: wanted one JSON object" in refused(nli[0], f"--data.root={tmp_path}/data")
 
+    @pytest.mark.slow
     def test_negative_count(self, refused: Refused, counts: Callable[..., tuple[str, str]]) -> None:
         message = refused(*counts(7, "c7", "text 7", 2, -1, 3))
         assert "annotations.csv, row 8" in message
         assert "column 'maybe' wants a finite count that is not negative, got '-1'" in message
 
+    @pytest.mark.slow
     def test_all_counts_zero(self, refused: Refused, counts: Callable[..., tuple[str, str]]) -> None:
         message = refused(*counts(7, "c7", "text 7", 0, 0, 0))
         assert "annotations.csv, row 8" in message
@@ -104,6 +107,7 @@ class TestAnnotations:
         assert str(path) in message
         assert "'6' is none of the classes 1, 2, 3, 4, 5" in message
 
+    @pytest.mark.slow
     def test_fewer_class_names_than_columns(self, refused: Refused, counts: Callable[..., tuple[str, str]]) -> None:
         message = refused(*counts(0, "c0", "text 0", 1, 0, 0), "--data.class_names=[never,always]")
         assert "3 count_columns but 2 class_names" in message
@@ -176,6 +180,7 @@ class TestSettings:
         assert message in refused(*nli, option)
         assert not stored(tmp_path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("option", "message"),
         [
@@ -193,6 +198,7 @@ class TestSettings:
     def test_no_seeds(self, refused: Refused, nli: tuple[str, str]) -> None:
         assert "--seeds must be at least 1, got 0" in refused(*nli, "--seeds=0", command="compare")
 
+    @pytest.mark.slow
     def test_a_password_is_not_shown(self, refused: Refused, nli: tuple[str, str]) -> None:
         encoder = (
             "--data.encoder=soft_labels.encoders.OpenAIEncoder",
@@ -228,6 +234,7 @@ class TestStore:
         shard.write_bytes(shard.read_bytes()[:-100])
         assert str(shard) in refused(*nli)
 
+    @pytest.mark.slow
     def test_shard_of_another_encoder(
         self, refused: Refused, nli: tuple[str, str], shard: Path, tmp_path: Path
     ) -> None:
@@ -249,6 +256,7 @@ class Exploit:
 
 
 class TestSelection:
+    @pytest.mark.slow
     @pytest.mark.parametrize("part", ["early_stopping", "checkpoint"])
     def test_by_the_test_split(self, refused: Refused, nli: tuple[str, str], part: str) -> None:
         message = refused(*nli, f"--{part}.monitor=test/loss")
@@ -312,10 +320,12 @@ class TestCheckpoint:
         assert "weights_only" not in message  # torch's advice is to run the code
         assert not made.exists()
 
+    @pytest.mark.slow
     def test_of_another_data_set(self, refused_test: Refused, trained: Any) -> None:
         message = refused_test("--data.subsets=[snli]", f"--ckpt_path={trained.checkpoint}")
         assert "trained on another dataset: wanted chaosnli-snli as in the present data, got chaosnli" in message
 
+    @pytest.mark.slow
     def test_of_another_number_of_classes(
         self, refused: Refused, counts: Callable[..., tuple[str, str]], trained: Any
     ) -> None:
@@ -325,11 +335,13 @@ class TestCheckpoint:
         )
         assert "['no', 'yes']" in message
 
+    @pytest.mark.slow
     def test_of_another_split(self, refused_test: Refused, trained: Any) -> None:
         message = refused_test("--data.split_seed=1", f"--ckpt_path={trained.checkpoint}")
         assert "trained on another split" in message
         assert "'seed': 1" in message
 
+    @pytest.mark.slow
     def test_of_another_encoder(self, refused_test: Refused, trained: Any, tmp_path: Path) -> None:
         message = refused_test(
             "--data.encoder.width=8", f"--data.store={tmp_path}/store", f"--ckpt_path={trained.checkpoint}"

@@ -30,6 +30,7 @@ def imported() -> dict[str, str]:
     return {name: where for name, where in found.items() if name not in sys.stdlib_module_names | {"soft_labels"}}
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared() -> None:
     owners = packages_distributions()
     missing = {
@@ -74,6 +75,7 @@ def test_what_is_borrowed_of_optunas_inside_is_there() -> None:
     assert not moved, f"optuna {version('optuna')} has moved or changed {moved}, which soft_labels/sweep relies on"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jinja2", "pytest"])
 def test_the_list_of_imports_is_no_list_of_all_that_is_installed(name: str) -> None:
     assert name not in imported()

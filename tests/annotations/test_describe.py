@@ -66,6 +66,7 @@ def test_the_table_fits_80_columns_and_keeps_names_whole() -> None:
         assert words in text
 
 
+@pytest.mark.slow
 def test_the_figure_has_one_panel_a_data_set() -> None:
     entropies = torch.tensor([0.0, 0.5, 0.52, 1.0])
     figure = entropy_figure([(f"set {index}", entropies) for index in range(4)])
@@ -96,6 +97,7 @@ def test_an_unknown_figure_format_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_real_sets_give_the_papers_table(shared_data: Path) -> None:
     sets = [read_chaosnli(shared_data), read_popquorn(shared_data), read_cifar10h(shared_data)]
     text = printed([summarise(data) for data in sets])

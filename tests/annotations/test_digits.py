@@ -14,6 +14,7 @@ def digits() -> AnnotatedData:
     return make_blended_digits()
 
 
+@pytest.mark.slow
 def test_shapes_and_names(digits: AnnotatedData) -> None:
     assert (digits.name, digits.modality, len(digits), digits.num_classes) == ("blended-digits", "image", 3000, 10)
     assert (digits.uids[0], digits.uids[-1]) == ("digits-00000", "digits-02999")

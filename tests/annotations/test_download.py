@@ -319,6 +319,7 @@ def start(url: str, root: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", FETCH, file.path, url, str(file.sha256), str(root)])
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_part_that_the_next_call_resumes(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "set/data/file.bin"
     part = target.with_name("file.bin.part")
@@ -391,6 +392,7 @@ def test_no_more_bytes_are_taken_than_the_file_has(server: Server, tmp_path: Pat
     assert (tmp_path / "other.part").stat().st_size <= len(CONTENT)
 
 
+@pytest.mark.slow
 def test_a_trickle_ends_after_the_time_that_the_size_allows_and_goes_on_in_the_next_call(
     server: Server, tmp_path: Path
 ) -> None:

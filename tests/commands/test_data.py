@@ -50,6 +50,7 @@ def test_stats_of_the_real_data_are_the_papers_table_1(run_cli: RunCli, shared_d
     }
 
 
+@pytest.mark.slow
 def test_stats_of_a_configuration_need_no_encoder(run_cli: RunCli, tiny_table: Path, tmp_path: Path) -> None:
     config = tmp_path / "table.yaml"
     shutil.copy(Path(__file__).parents[2] / "configs" / "data" / "table.yaml", config)

@@ -29,6 +29,7 @@ def described(run_cli: RunCli, out: Path) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_a_configuration_is_written_that_stats_reads(run_cli: RunCli, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "my.yaml"
     result = run_cli("data", "init", table, f"--out={out}", "--yes")
@@ -47,6 +48,7 @@ def test_a_configuration_is_written_that_stats_reads(run_cli: RunCli, table: Pat
     assert (found["rows_read"], found["rows_dropped"]) == (9, 0)
 
 
+@pytest.mark.slow
 def test_a_second_file_describes_the_items(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("task,worker,label\n1,a,0\n1,b,1\n2,a,1\n2,b,1\n", encoding="utf-8")
     (tmp_path / "b.csv").write_text("task,text\n1,one thing\n2,other thing\n3,no one\n", encoding="utf-8")
@@ -71,6 +73,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(run_cli: RunCli, table:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mails.csv", "my.yaml"]
 
 
+@pytest.mark.slow
 def test_a_key_that_the_message_names_can_be_given(run_cli: RunCli, table: Path, tmp_path: Path) -> None:
     table.write_text(table.read_text() + "1,ann,Thanks a lot,0\n")
     out = tmp_path / "my.yaml"

@@ -2,6 +2,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import RunCli
 
 
@@ -11,6 +13,7 @@ def data_of(trained: Any, tmp_path: Path) -> list[str]:
     return [*data, f"--data.store={tmp_path}/store"]
 
 
+@pytest.mark.slow
 def test_embed_fills_the_store_once_and_says_what_is_there(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     first, second = (run_cli("embed", *data_of(trained, tmp_path)) for _ in range(2))
     assert (first.code, second.code) == (0, 0)

@@ -37,6 +37,7 @@ def test_the_checkpoint_holds_plain_values_and_says_what_it_was_trained_on(train
     assert checkpoint["hyper_parameters"]["embedding_dim"] == 4 * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "split"), [("validate", "val"), ("test", "test")])
 def test_an_evaluation_writes_every_metric_and_no_config(
     run_cli: RunCli, trained: Any, tmp_path: Path, command: str, split: str
@@ -60,6 +61,7 @@ def test_a_validated_checkpoint_has_the_loss_that_chose_it(run_cli: RunCli, trai
     assert record["metrics"]["val/loss"] == pytest.approx(score, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_predict_writes_a_distribution_for_every_item(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     result = run_cli("predict", *elsewhere(trained, tmp_path))
     path = run_folder(tmp_path) / "predictions.csv"
@@ -125,6 +127,7 @@ def test_a_run_that_goes_on_keeps_its_folder_and_its_best_epoch(
     assert sorted(file.name for file in path.parent.iterdir()) == ["best.ckpt"]
 
 
+@pytest.mark.slow
 def test_a_list_of_loggers_is_taken(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     csv = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": str(tmp_path)}}
     assert run_cli("fit", *trained.options, f"--trainer.logger={json.dumps([csv])}").code == 0

@@ -86,6 +86,7 @@ def page(experiment: Path) -> Page:
     return Page((experiment / "report" / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_and_runs_nothing(experiment: Path, page: Page) -> None:
     assert not {"script", "link", "img", "iframe", "object", "image", "use"} & {tag for tag, _ in page.tags}
     targets = [value for _, attributes in page.tags for key, value in attributes.items() if key in {"href", "src"}]

@@ -215,6 +215,7 @@ def test_a_derived_arm_is_part_of_an_experiment(run_cli: RunCli, tiny_experiment
     assert "soft\\_t" in report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "message"),
     [

@@ -46,6 +46,7 @@ def trials(out: Path, target: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_both_targets_get_the_same_budget_and_a_line_a_trial(out: Path) -> None:
     soft, hard = trials(out, "soft"), trials(out, "hard")
     records = RecordStore(out / "records").read()
@@ -61,6 +62,7 @@ def test_both_targets_get_the_same_budget_and_a_line_a_trial(out: Path) -> None:
             assert float(row["val/loss"]) == record.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["soft", "hard"])
 def test_fit_takes_the_best_configuration_and_reaches_the_same_loss(
     run_cli: RunCli, out: Path, swept: Any, tmp_path: Path, target: str
@@ -81,12 +83,14 @@ def test_the_table_names_each_target_its_trials_and_its_best(swept: Any, out: Pa
     assert "model.lr 0.003" in swept.out
 
 
+@pytest.mark.slow
 def test_the_command_run_again_trains_nothing(run_cli: RunCli, swept: Any, out: Path, options: tuple[str, ...]) -> None:
     before = {path: path.stat().st_mtime_ns for path in (out / "records").iterdir()}
     assert run_cli("sweep", *options).out == swept.out
     assert {path: path.stat().st_mtime_ns for path in (out / "records").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_an_arm_searches_a_space_of_its_own_with_the_same_budget(
     run_cli: RunCli, options: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def planned(make_options: MakeOptions, arms: dict[str, Any], **settings: Any) ->
     return options.planned(options.arms)
 
 
+@pytest.mark.slow
 def test_each_arm_has_its_own_settings_on_top_of_the_base(make_options: MakeOptions) -> None:
     arms = {"soft": {"model.target": "soft"}, "narrow": {"model.hidden_width": 4, "trainer.max_epochs": 7}}
     found = planned(make_options, arms)
@@ -79,6 +80,7 @@ def test_each_arm_has_its_own_settings_on_top_of_the_base(make_options: MakeOpti
     assert found["soft"].sweep is found["narrow"].sweep
 
 
+@pytest.mark.slow
 def test_an_arm_may_search_keys_of_its_own_within_the_same_budget(make_options: MakeOptions) -> None:
     own = {"model.dropout": {"float": [0, 0.5]}}
     arms = {"soft": {"model.target": "soft"}, "dropped": {"model.target": "soft", "space": own}}
@@ -88,6 +90,7 @@ def test_an_arm_may_search_keys_of_its_own_within_the_same_budget(make_options: 
     assert [one.sweep.trials for one in found.values()] == [5, 5]
 
 
+@pytest.mark.slow
 def test_an_arm_may_search_a_key_in_another_range(make_options: MakeOptions) -> None:
     own = {"model.lr": {"categorical": [0.2, 0.3, 0.4]}, "data.init_args.batch_size": {"categorical": [4, 5]}}
     found = planned(make_options, {"soft": {}, "fast": {"space": own}})
@@ -96,12 +99,14 @@ def test_an_arm_may_search_a_key_in_another_range(make_options: MakeOptions) -> 
     assert [one.sweep.trials for one in found.values()] == [6, 6]
 
 
+@pytest.mark.slow
 def test_a_grid_that_gives_an_arm_more_trials_is_refused(make_options: MakeOptions) -> None:
     arms = {"soft": {}, "dropped": {"space": {"model.dropout": {"categorical": [0, 0.5]}}}}
     with pytest.raises(SweepError, match="wanted the same number of trials for every arm, got 6 of soft, 12 of drop"):
         planned(make_options, arms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "error", "message"),
     [
@@ -151,12 +156,14 @@ def test_a_choice_of_data_has_one_data_module_on_the_same_split(
     assert joined.dataset.split == options.datamodule().dataset.split
 
 
+@pytest.mark.slow
 def test_nothing_is_read_to_parse(toy_options: tuple[str, ...], tmp_path: Path) -> None:
     options = parse_sweep([*toy_options, f"--data.store={tmp_path}/store", f"--sweep={CONFIGS}/sweep/tpe.yaml"])
     assert options.sweep.trials == 36
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_the_papers_grid_has_its_108_points_and_the_others_draw_fewer_of_them(toy_options: tuple[str, ...]) -> None:
     grid, tpe, random = (
         parse_sweep([*toy_options, f"--sweep={CONFIGS}/sweep/{name}.yaml"]).sweep
@@ -191,6 +198,7 @@ def test_a_search_that_would_not_end_or_fit_is_refused_at_once(
         make_options(**settings).sweep  # noqa: B018 # it is read
 
 
+@pytest.mark.slow
 def test_a_large_search_is_taken(make_options: MakeOptions) -> None:
     assert make_options(sampler=RANDOM, trials=1_000_000).sweep.trials == 1_000_000
 

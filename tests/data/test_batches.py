@@ -61,6 +61,7 @@ def one_pass(
     return batches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 256, 2_048, 4_096, 10_000])
 def test_batches_are_what_plain_indexing_gives(features: Features, batch_size: int) -> None:
     rows = torch.arange(0, ITEMS, 3)

@@ -26,6 +26,7 @@ def rows_of(module: EmbeddedDataModule) -> list[list[int]]:
     return [[row for batch in loader for row in batch.rows.tolist()] for loader in loaders]
 
 
+@pytest.mark.slow
 def test_everything_is_in_the_order_of_uids_whatever_the_file_says(tiny_table: Path, tmp_path: Path) -> None:
     header, *rows = tiny_table.read_text().splitlines()
     shuffled = tmp_path / "shuffled.csv"

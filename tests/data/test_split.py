@@ -61,6 +61,7 @@ def test_a_split_depends_on_order_and_labels_but_not_on_what_items_are_called(la
     assert renamed.test == tuple(f"item-{uid}" for uid in draw_split(UIDS, labels).test)
 
 
+@pytest.mark.slow
 def test_items_of_a_group_stay_together(labels: NDArray[np.int64]) -> None:
     groups = [f"group {number}" for number in np.random.default_rng(1).integers(0, 300, ITEMS)]
     split = draw_split(UIDS, labels, groups=groups, seed=2)
@@ -168,6 +169,7 @@ def test_fewer_items_of_a_class_than_parts_stay_in_train_and_are_named(
         )
 
 
+@pytest.mark.slow
 def test_a_class_within_one_group_is_named_and_the_group_stays_whole(caplog: pytest.LogCaptureFixture) -> None:
     labels = np.repeat([0, 1, 2], [170, 170, 9])
     uids = [str(number) for number in range(349)]

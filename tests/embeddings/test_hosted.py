@@ -156,6 +156,7 @@ def test_a_ceiling_refuses_a_plan_and_stops_a_run_whose_answers_cost_more(servic
     assert len(stored(TEXTS, encoder, EmbeddingStore(tmp_path, encoder))) == 40
 
 
+@pytest.mark.slow
 def test_answers_that_are_lost_count_as_paid(service: FakeOpenAI, tmp_path: Path) -> None:
     service.faults = Faults(short=0.99)
     encoder = encoder_of(service, price_per_million_tokens=1e6, max_cost=40, max_retries=9)
@@ -180,6 +181,7 @@ def test_a_dry_run_knows_answers_that_a_killed_run_left(service: FakeOpenAI, tmp
     assert set(service.billed()) == set(TEXTS[7:])
 
 
+@pytest.mark.slow
 def test_many_answers_make_few_files(service: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosted_stage, "GATHERED_ROWS", 20)
     store = run(TEXTS, encoder_of(service, batch_size=1), tmp_path)

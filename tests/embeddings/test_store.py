@@ -146,6 +146,7 @@ def test_a_truncated_shard_is_refused_by_name(store: EmbeddingStore, shard: Path
         store.shards()
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_goes_unseen(store: EmbeddingStore, shard: Path) -> None:
     whole = shard.read_bytes()
     unseen = []

@@ -28,6 +28,7 @@ def embed(encoder: TimmEncoder, items: list[NDArray[np.uint8]] | list[Path]) -> 
     return encoder.forward(encoder.preprocess(items))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mean", "std"), [((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), ((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))], ids=["own", "given"]
 )
@@ -47,10 +48,12 @@ def test_embeddings_equal_timms_own_transform_and_model(
     torch.testing.assert_close(embeddings, wanted, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_default_size_is_the_models_own(images: list[NDArray[np.uint8]]) -> None:
     assert TimmEncoder(device="cpu").preprocess(images[:1]).shape == (1, 224, 224, 3)
 
 
+@pytest.mark.slow
 def test_size_interpolation_mean_and_std_change_the_embedding(
     encoder: TimmEncoder, images: list[NDArray[np.uint8]]
 ) -> None:
@@ -85,6 +88,7 @@ def test_larger_packaged_models_have_their_own_size(name: str, side: int, images
     assert embed(own, images[:1]).shape == (1, 1_280)
 
 
+@pytest.mark.slow
 def test_bf16_is_close_to_float32_but_not_equal(encoder: TimmEncoder, images: list[NDArray[np.uint8]]) -> None:
     half = embed(TimmEncoder(image_size=64, precision="bf16", device="cpu"), images)
     whole = embed(encoder, images)

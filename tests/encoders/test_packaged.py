@@ -73,6 +73,7 @@ def test_digest_of_nothing_is_an_error(tmp_path: Path) -> None:
         digest(tmp_path / "missing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
 def test_efficientnet_keys_map_onto_timm_without_a_missing_or_unexpected_key(name: str) -> None:
     weights = packaged_weights(f"packaged:{name}", "timm")

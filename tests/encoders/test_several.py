@@ -33,6 +33,7 @@ def test_embeddings_stand_side_by_side_in_the_order_given() -> None:
     assert both.length("four") == 4
 
 
+@pytest.mark.slow
 def test_one_more_costs_one_more(tiny_table: Path, tmp_path: Path) -> None:
     narrow, wide = ToyTextEncoder(width=3), ToyTextEncoder(width=5)
     alone = table(tiny_table, tmp_path, narrow)
@@ -53,6 +54,7 @@ def test_one_more_costs_one_more(tiny_table: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("ToyTextEncoder-*"))) == 3
 
 
+@pytest.mark.slow
 def test_each_is_shown_the_items_in_its_own_way(tiny_chaosnli_root: Path, tmp_path: Path) -> None:
     uids = [f"{subset}-{index}" for subset in ("snli", "mnli_m") for index in range(24)]
     bert = TransformerEncoder(str(make_tiny_bert(tmp_path / "bert")), output="logits", device="cpu")

@@ -39,6 +39,7 @@ def embed(encoder: SentenceTransformerEncoder, texts: list[str]) -> torch.Tensor
     return encoder.forward(encoder.preprocess(texts))
 
 
+@pytest.mark.slow
 def test_embeddings_equal_the_librarys_own(encoder: SentenceTransformerEncoder, reference: SentenceTransformer) -> None:
     embeddings = embed(encoder, TEXTS)
     assert embeddings.shape == (3, 384)
@@ -74,6 +75,7 @@ def test_normalize_gives_unit_length(folder: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(unit, raw / raw.norm(dim=1, keepdim=True))
 
 
+@pytest.mark.slow
 def test_bf16_is_close_to_float32_but_not_equal(encoder: SentenceTransformerEncoder) -> None:
     half = embed(SentenceTransformerEncoder(precision="bf16", device="cpu"), TEXTS)
     whole = embed(encoder, TEXTS)
@@ -97,6 +99,7 @@ def test_loading_leaves_the_random_state_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_fingerprint_changes_with_the_numbers_and_with_nothing_else(folder: Path) -> None:
     base = SentenceTransformerEncoder().fingerprint()
     same = [
@@ -150,6 +153,7 @@ class _Hub(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.slow
 def test_a_hub_model_that_was_never_seen_is_pinned_by_asking_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

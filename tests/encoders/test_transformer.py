@@ -136,6 +136,7 @@ def hub_cache(root: Path, commits: dict[str, Path]) -> None:
         shutil.copytree(folder, model / "snapshots" / commit)
 
 
+@pytest.mark.slow
 def test_another_revision_or_layer_is_another_store(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +255,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "message"), BAD, ids=[message[:25] for _, message in BAD])
 def test_the_command_line_says_what_is_wrong(
     settings: list[str], message: str, folder: Path, run_cli: RunCli, quick: tuple[str, ...],

@@ -133,27 +133,33 @@ Table = Callable[..., Path]
 
 
 class TestUids:
+    @pytest.mark.slow
     def test_items_without_a_row(self, refused: Refused, table: Table) -> None:
         message = refused(table({3: {"uid": "other"}, 9: {"uid": "another"}}))
         assert "rows.parquet: no row for uid 'c03', and for 2 of 45 items in all" in message
         assert "data.encoder.missing=drop" in message
 
+    @pytest.mark.slow
     def test_no_item_has_a_row(self, refused: Refused, table: Table) -> None:
         message = refused(table(uid=pl.lit("x") + pl.col("uid")), "--data.encoder.missing=drop")
         assert "none of its 45 uids is an item's: they are like 'xc00', the items' like 'c00'" in message
 
+    @pytest.mark.slow
     def test_a_uid_that_occurs_twice(self, refused: Refused, table: Table) -> None:
         message = refused(table({4: {"uid": "c03"}, 8: {"uid": "c07"}}))
         assert "rows.parquet: uid 'c03' stands in rows 4, 5, and 2 uid(s) stand in several" in message
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("blank", [None, "", "  "])
     def test_a_row_without_a_uid(self, refused: Refused, table: Table, blank: str | None) -> None:
         assert "no uid in row 8, and in 1 row(s) in all" in refused(table({7: {"uid": blank}}))
 
+    @pytest.mark.slow
     def test_no_column_of_uids(self, refused: Refused, table: Table) -> None:
         message = refused(table(), "--data.encoder.uid_column=id")
         assert "wanted a column 'id', got uid, vector; set data.encoder.uid_column" in message
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
     def test_never_joined_by_position(self, refused: Refused, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"rows{suffix}"
@@ -162,6 +168,7 @@ class TestUids:
         assert "never joined by their position" in message
         assert "data.encoder.uids" in message
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [44, 46])
     def test_more_or_fewer_uids_than_rows(self, refused: Refused, tmp_path: Path, count: int) -> None:
         np.save(tmp_path / "rows.npy", ROWS)
@@ -169,12 +176,14 @@ class TestUids:
         message = refused(tmp_path / "rows.npy", f"--data.encoder.uids={tmp_path}/uids.txt")
         assert f"rows.npy: 45 vectors but {count} uids" in message
 
+    @pytest.mark.slow
     def test_a_matrix_of_uids(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "rows.npy", ROWS)
         np.save(tmp_path / "uids.npy", ROWS)
         message = refused(tmp_path / "rows.npy", f"--data.encoder.uids={tmp_path}/uids.npy")
         assert "uids.npy: wanted one uid a row, got an array of shape [45, 4]" in message
 
+    @pytest.mark.slow
     def test_no_file_of_uids(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "rows.npy", ROWS)
         message = refused(tmp_path / "rows.npy", f"--data.encoder.uids={tmp_path}/none.txt")
@@ -182,26 +191,31 @@ class TestUids:
 
 
 class TestNumbers:
+    @pytest.mark.slow
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e300, None], ids=str)
     def test_not_finite(self, refused: Refused, table: Table, bad: float | None) -> None:
         message = refused(table({5: {"vector": [1.0, bad, 2.0, 3.0]}, 6: {"vector": [bad, 0.0, 2.0, 3.0]}}))
         assert "a number of uid 'c05' is missing or not finite in float32, in 2 row(s) in all" in message
         assert "data.encoder.missing=drop" in message
 
+    @pytest.mark.slow
     def test_vectors_of_other_lengths(self, refused: Refused, table: Table) -> None:
         message = refused(table({5: {"vector": [1.0]}, 6: {"vector": None}}))
         assert "column 'vector' holds 4 numbers in most rows but 1 for uid 'c05', and differs in 2 row(s)" in message
 
+    @pytest.mark.slow
     def test_lines_of_other_lengths(self, refused: Refused, tmp_path: Path) -> None:
         rows = [{"uid": uid, "vector": [1, 2.5][: 1 if uid == "c40" else 2]} for uid in UIDS]
         (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
         assert "holds 2 numbers in most rows but 1 for uid 'c40'" in refused(tmp_path / "rows.jsonl")
 
+    @pytest.mark.slow
     def test_named_tensors_of_other_lengths(self, refused: Refused, tmp_path: Path) -> None:
         save_file({uid: np.ones(2 if uid == "c05" else 3) for uid in UIDS}, tmp_path / "rows.safetensors")
         message = refused(tmp_path / "rows.safetensors")
         assert "holds 3 numbers in most rows but 2 for uid 'c05', and differs in 1 row(s)" in message
 
+    @pytest.mark.slow
     def test_words(self, refused: Refused, table: Table, tmp_path: Path) -> None:
         assert "wanted numbers in column 'uid', got String" in refused(table(), "--data.encoder.columns=[uid]")
         cells = [f"{uid},{'n/a' if uid == 'c17' else 1.5}" for uid in UIDS]
@@ -209,12 +223,14 @@ class TestNumbers:
         message = refused(tmp_path / "rows.csv", "--data.encoder.columns=[x]")
         assert "column 'x' of uid 'c17' wants numbers, got 'n/a'" in message
 
+    @pytest.mark.slow
     def test_lists_of_words(self, refused: Refused, table: Table) -> None:
         words = table(vector=pl.col("vector").cast(pl.List(pl.String)))
         assert "0 columns hold a vector in each row, among uid, vector" in refused(words)
         message = refused(words, "--data.encoder.columns=[vector]")
         assert "wanted numbers in column 'vector', got List(String)" in message
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "rows", [np.zeros(()), np.zeros((45, 2, 2)), np.zeros((45, 3), complex)], ids=["0D", "3D", "complex"]
     )
@@ -224,6 +240,7 @@ class TestNumbers:
         message = refused(tmp_path / "rows.npy", f"--data.encoder.uids={tmp_path}/uids.txt")
         assert f"rows.npy: wanted an array of numbers [45, D], got {rows.dtype} {list(rows.shape)}" in message
 
+    @pytest.mark.slow
     def test_logits_of_other_models(self, refused: Refused, table: Table) -> None:
         message = refused(table(), "--data.encoder.logit_classes=3")
         assert "4 numbers a row are not the logits of models with 3 classes each" in message
@@ -231,19 +248,23 @@ class TestNumbers:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_missing(self, refused: Refused, tmp_path: Path) -> None:
         assert f"{tmp_path}/none.parquet: no such file" in refused(tmp_path / "none.parquet")
 
+    @pytest.mark.slow
     def test_of_another_kind(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "rows.pt").write_bytes(b"PK")
         assert "wanted vectors in .npy, .npz, .safetensors, .parquet" in refused(tmp_path / "rows.pt")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet", ".jsonl"])
     def test_damaged(self, refused: Refused, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"rows{suffix}"
         path.write_bytes(b"\x93NUMPY\x01\x00 this is no such file")
         assert str(path) in refused(path)
 
+    @pytest.mark.slow
     def test_cut_short(self, refused: Refused, table: Table, tmp_path: Path) -> None:
         path = table()
         path.write_bytes(path.read_bytes()[:-20])
@@ -252,6 +273,7 @@ class TestFiles:
         (tmp_path / "rows.npy").write_bytes((tmp_path / "rows.npy").read_bytes()[:-20])
         assert f"{tmp_path}/rows.npy" in refused(tmp_path / "rows.npy")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", ["rows", "uids"])
     def test_pickled_objects_are_never_loaded(self, refused: Refused, tmp_path: Path, place: str) -> None:
         made = tmp_path / "made"
@@ -267,26 +289,31 @@ class TestFiles:
         assert f"{tmp_path}/{place}.npy: it holds Python objects, which would run code" in message
         assert not made.exists()
 
+    @pytest.mark.slow
     def test_no_column_of_vectors_or_several(self, refused: Refused, table: Table) -> None:
         message = refused(table(vector=pl.lit(1.0)))
         assert "0 columns hold a vector in each row, among uid, vector; set data.encoder.columns" in message
         message = refused(table(logits=pl.col("vector")))
         assert "2 columns hold a vector in each row, among uid, vector, logits" in message
 
+    @pytest.mark.slow
     def test_no_such_column(self, refused: Refused, table: Table) -> None:
         message = refused(table(), "--data.encoder.columns=[vectors]")
         assert "no column vectors; the columns there are uid, vector" in message
 
+    @pytest.mark.slow
     def test_no_rows(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "rows.csv").write_text("uid,x\n")
         message = refused(tmp_path / "rows.csv", "--data.encoder.columns=[x]")
         assert "no rows; wanted at least one vector with its uid" in message
 
+    @pytest.mark.slow
     def test_cells_that_do_not_fit_the_header(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "rows.csv").write_text("uid,x\nc00,1\nc01,1,5\n")
         message = refused(tmp_path / "rows.csv", "--data.encoder.columns=[x]")
         assert "row 2: 3 cells, 2 in the header" in message
 
+    @pytest.mark.slow
     def test_a_line_that_is_no_object(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "rows.jsonl").write_text('{"uid": "c00", "vector": [1]}\n[1, 2]\n')
         assert "rows.jsonl, line 2: wanted one JSON object, got b'[1, 2]" in refused(tmp_path / "rows.jsonl")

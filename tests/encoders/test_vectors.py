@@ -58,6 +58,7 @@ def test_rows_are_copied_once_and_found_again(tiny_table: Path, vectors: Path, t
         assert data.encoded.encoded == encoded
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_noticed(tiny_table: Path, vectors: Path, tmp_path: Path) -> None:
     before = table(tiny_table, tmp_path / "store", VectorFileEncoder(vectors, missing="drop"))
     before.prepare_data()

@@ -54,6 +54,7 @@ def records(folder: Path) -> dict[str, RunRecord]:
     return RecordStore(folder / "out" / "records").read()
 
 
+@pytest.mark.slow
 def test_the_index_says_what_each_arm_is_the_baseline_first(index: ExperimentIndex, found: DatasetIndex) -> None:
     assert index.baseline == "hard"
     assert list(index.arms) == list(found.arms) == ["hard", "soft", "hard_t", "fast"]
@@ -173,6 +174,7 @@ def test_the_baseline_may_be_a_derived_arm(tmp_path: Path) -> None:
     assert all(arm.splits == [] for arm in found.arms.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
@@ -197,6 +199,7 @@ def test_a_mistake_is_told_before_anything_is_read(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_features_are_not_searched(tmp_path: Path) -> None:
     config = write_tiny_experiment(tmp_path)
     space = {**TOY_GRID["space"], "data.encoder.init_args.width": {"categorical": [4, 8]}}  # type: ignore[dict-item]
@@ -205,6 +208,7 @@ def test_features_are_not_searched(tmp_path: Path) -> None:
         run(config, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_no_data_set_is_nothing_to_do(tmp_path: Path) -> None:
     experiment, _ = parse_reproduce([f"--config={write_tiny_experiment(tmp_path)}", f"--out={tmp_path / 'out'}"])
     with pytest.raises(ConfigError, match="wanted at least one data set, got none"):

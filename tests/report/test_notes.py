@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from soft_labels.experiment.index import ArmForm
 from soft_labels.report import notes
 from soft_labels.report.evidence import Evidence, load_evidence
@@ -16,6 +18,7 @@ def made(folder: Path, toy: ToySet, arms: Mapping[str, ArmForm] = PAIR) -> tuple
     return evidence, make_views(evidence)
 
 
+@pytest.mark.slow
 def test_a_view_names_its_items_repeats_and_encoder(tmp_path: Path) -> None:
     evidence, (fixed, redrawn) = made(tmp_path, ToySet())
     assert notes.measured_on(evidence, fixed).endswith("chaosnli: 60 items, 6 seeds, PackagedEncoder toy.")
@@ -24,6 +27,7 @@ def test_a_view_names_its_items_repeats_and_encoder(tmp_path: Path) -> None:
     assert "corrected for splits that share items" in notes.results(evidence, redrawn)
 
 
+@pytest.mark.slow
 def test_tests_that_cannot_be_made_are_not_counted(tmp_path: Path) -> None:
     _, (view,) = made(tmp_path, ToySet(splits=0), CALIBRATED)  # a temperature changes no class
     assert "adjusted over the 5 tests of this table that could be made" in notes.tests(view)

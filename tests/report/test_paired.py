@@ -120,6 +120,7 @@ def test_a_test_that_could_not_be_made_is_no_member_of_the_family() -> None:
     assert math.isnan(adjusted[1])
 
 
+@pytest.mark.slow
 def test_items_of_one_seed_have_the_interval_of_scipy() -> None:
     generator = np.random.default_rng(2)
     soft, hard = generator.gamma(2, 0.15, 300), generator.gamma(2, 0.2, 300)
@@ -130,6 +131,7 @@ def test_items_of_one_seed_have_the_interval_of_scipy() -> None:
     assert ours == pytest.approx((theirs.low, theirs.high), abs=0.03 * (theirs.high - theirs.low))
 
 
+@pytest.mark.slow
 def test_the_correlation_of_items_has_the_interval_of_scipy() -> None:
     generator = np.random.default_rng(4)
     reference = generator.normal(size=200)

@@ -30,12 +30,14 @@ def views(tmp_path: Path) -> Views:
     return make
 
 
+@pytest.mark.slow
 def test_a_soft_head_that_wins_is_said_to_win(views: Views) -> None:
     kl, correlation, _ = metric_sentences(views(ToySet())[0])
     assert "better mean on 1 of 1 data set, against hard. Tested at 0.05 (Holm): lower for soft on chaosnli. " in kl
     assert "higher for soft on chaosnli" in correlation
 
 
+@pytest.mark.slow
 def test_a_soft_head_that_loses_is_said_to_lose(views: Views) -> None:
     kl, correlation, _ = metric_sentences(views(losing(ToySet()))[0])
     assert "better mean on 0 of 1 data set, against hard. Tested at 0.05 (Holm): higher for soft on chaosnli. " in kl
@@ -43,6 +45,7 @@ def test_a_soft_head_that_loses_is_said_to_lose(views: Views) -> None:
     assert "lower for soft on chaosnli" in correlation
 
 
+@pytest.mark.slow
 def test_data_sets_that_point_different_ways_are_named_apart(views: Views) -> None:
     kl, *_ = metric_sentences(views(ToySet("one"), ToySet("other", far="soft"))[0])
     assert "on 1 of 2 data sets" in kl
@@ -54,12 +57,14 @@ def test_too_few_seeds_tell_nothing_apart(views: Views) -> None:
     assert all("(Holm): not told apart on chaosnli." in sentence for sentence in (kl, correlation, accuracy))
 
 
+@pytest.mark.slow
 def test_what_is_not_defined_is_no_win(views: Views) -> None:
     _, correlation, _ = metric_sentences(views(ToySet(constant="soft", splits=0))[0])
     assert "better mean on 0 of 1 data set" in correlation
     assert "relative to hard" not in correlation
 
 
+@pytest.mark.slow
 def test_further_metrics_that_are_not_better_are_named(views: Views) -> None:
     (sentence,) = further_sentences(views(ToySet("one"), ToySet("other", far="soft", ordinal=True))[0])
     assert "better for soft than for hard in 5 of 12 means; not better: " in sentence
@@ -67,6 +72,7 @@ def test_further_metrics_that_are_not_better_are_named(views: Views) -> None:
     assert sentence.endswith("Brier score, Wasserstein and ranked probability score on other.")
 
 
+@pytest.mark.slow
 def test_each_view_says_what_it_supports(views: Views) -> None:
     fixed, redrawn = views(ToySet())
     assert "6 seeds on one split" in scope_sentence(fixed)
@@ -87,6 +93,7 @@ def test_views_that_differ_are_named(views: Views) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_data_set_without_redrawn_splits_is_named(views: Views) -> None:
     sentences = across_sentences(views(ToySet("one"), ToySet("other", splits=0)))
     assert "Splits were not redrawn for other." in sentences

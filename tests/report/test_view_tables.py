@@ -68,6 +68,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     return Written(tmp_path_factory.mktemp("numbers"), sets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("metric", list(LABELS))
@@ -215,6 +216,7 @@ def test_a_derived_arm_is_another_arms_head_after_its_calibration(tmp_path: Path
     assert float(row["kl_mean"]) == pytest.approx(np.mean(values), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_every_arm_has_its_rows_and_stands_in_one_family_of_tests(tmp_path: Path) -> None:
     written = Written(tmp_path, [ToySet(splits=0), ToySet("mine", splits=0)], CALIBRATED)
     rows = written.table("table3-tests-fixed")

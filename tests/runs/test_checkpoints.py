@@ -26,6 +26,7 @@ def data(tmp_path: Path) -> EmbeddedDataset:
     return SeededData(items=80, encoder=SeededEncoder(6), store=tmp_path / "store").embedded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", ["none", "temperature"])
 def test_predict_takes_the_checkpoint_of_a_head_that_the_population_trained(
     run_cli: RunCli, data: EmbeddedDataset, tmp_path: Path, calibration: str

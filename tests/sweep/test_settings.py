@@ -14,6 +14,7 @@ from tests.conftest import MakeOptions
 TPE = {"class_path": "optuna.samplers.TPESampler", "init_args": {"n_startup_trials": 3}}
 
 
+@pytest.mark.slow
 def test_sampler_and_pruner_are_given_by_class_path(make_options: MakeOptions) -> None:
     pruner = {"class_path": "optuna.pruners.SuccessiveHalvingPruner", "init_args": {"min_resource": 2}}
     sweep = make_options(sampler=TPE, pruner=pruner, trials=20, batch=5).sweep
@@ -22,6 +23,7 @@ def test_sampler_and_pruner_are_given_by_class_path(make_options: MakeOptions) -
     assert (sweep.prunes, sweep.trials, sweep.batch_size(shared=True)) == (True, 20, 5)
 
 
+@pytest.mark.slow
 def test_a_grid_has_as_many_trials_as_points_and_trains_them_together_unless_others_want_some(
     make_options: MakeOptions,
 ) -> None:

@@ -154,6 +154,7 @@ class Stopped(ByFormula):
         return super().train(data, specs, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pruner", "trained"), [(None, 0), ("optuna.pruners.MedianPruner", 6)])
 def test_what_one_worker_prunes_is_no_run_of_another(
     searched: Search, make_options: MakeOptions, tmp_path: Path, pruner: str | None, trained: int
@@ -165,6 +166,7 @@ def test_what_one_worker_prunes_is_no_run_of_another(
     assert len(again.trained) == trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", [None, "MedianPruner", "SuccessiveHalvingPruner"])
 def test_an_interrupted_search_in_memory_goes_on_as_if_it_had_not_been(
     searched: Search, make_options: MakeOptions, datamodule: AnnotationDataModule, tmp_path: Path, pruner: str | None
@@ -218,6 +220,7 @@ def test_many_workers_on_one_storage_complete_each_point_once(
     assert sorted(trial.params["model.lr"] for trial in studies[0].trials) == space["model.lr"]["categorical"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "part"),
     [({"lr": 0.5}, None), ({"dropout": 0.1}, "fixed settings"), ({"target": "hard"}, "fixed settings")],
@@ -260,6 +263,7 @@ def test_data_that_are_searched_are_not_compared_nor_encoded(make_options: MakeO
     assert not (tmp_path / "unread").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "part"),
     [
@@ -282,6 +286,7 @@ def test_a_study_is_joined_only_with_the_same_sampler_and_pruner(
         searched(other, ByFormula(), address=address)
 
 
+@pytest.mark.slow
 def test_a_study_whose_creator_was_killed_at_once_is_searched_by_the_next_worker(
     searched: Search, make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_the_temperature_is_the_factor_of_overconfidence(truth: float) -> None:
     assert fitted("temperature", *simulated(truth)) == pytest.approx(truth, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_temperature_is_the_one_that_scipy_finds_for_the_log_loss_of_scikit_learn() -> None:
     logits, observed = simulated(2.5, items=400)
     item, label = (observed.label_dist > 0).nonzero(as_tuple=True)
@@ -125,6 +126,7 @@ def fit(data: EmbeddedDataset, calibration: str, folder: Path) -> tuple[Trainer,
     return trainer, Path(keep.best_model_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["temperature", "temperature_majority"])
 def test_the_checkpoint_carries_the_temperature_of_its_own_epoch_and_test_and_predict_use_it(
     data: EmbeddedDataset, tmp_path: Path, name: str
@@ -148,6 +150,7 @@ def test_the_checkpoint_carries_the_temperature_of_its_own_epoch_and_test_and_pr
     torch.testing.assert_close(batch["pred_dist"][rows], pred.softmax(-1), atol=1e-6, rtol=0)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_a_calibration_changes_nothing_of_training(data: EmbeddedDataset, tmp_path: Path) -> None:
     plain, warm = (fit(data, name, tmp_path / name) for name in ("none", "temperature"))
     for key, value in plain[0].callback_metrics.items():

@@ -40,6 +40,7 @@ def events(run: SoftLabelCLI) -> EventAccumulator:
     return accumulator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 @pytest.mark.parametrize("quantity", ["loss", "accuracy", "kl", "entropy_corr"])
 def test_curves_have_one_point_an_epoch(events: EventAccumulator, split: str, quantity: str) -> None:
@@ -93,6 +94,7 @@ def test_the_checkpoint_is_the_epoch_with_the_lowest_validation_loss(
     assert checkpoint["epoch"] == int(np.argmin([point.value for point in events.Scalars("val/loss")]))
 
 
+@pytest.mark.slow
 def test_predictions_are_written_by_uid(run: SoftLabelCLI, tmp_path: Path) -> None:
     checkpoint = Path(str(run.trainer.log_dir)) / "checkpoints" / "best.ckpt"
     cli = SoftLabelCLI(["predict", *options(tmp_path), f"--ckpt_path={checkpoint}"])
@@ -111,6 +113,7 @@ def test_predictions_are_written_by_uid(run: SoftLabelCLI, tmp_path: Path) -> No
     torch.testing.assert_close(pred_dist, expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_validate_and_test_write_their_metrics(run: SoftLabelCLI, tmp_path: Path, events: EventAccumulator) -> None:
     checkpoint = Path(str(run.trainer.log_dir)) / "checkpoints" / "best.ckpt"
     SoftLabelCLI(["validate", *options(tmp_path), f"--ckpt_path={checkpoint}"])

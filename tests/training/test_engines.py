@@ -70,6 +70,7 @@ def spec_of(target: str, loss: str = "cross_entropy", **settings: Any) -> RunSpe
 EVERYTHING = tuple(spec_of(target, loss) for target in TARGETS for loss in LOSSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_objective_trains_alike_in_both_engines(data: EmbeddedDataset, target: str, loss: str) -> None:
@@ -95,6 +96,7 @@ def test_a_target_that_is_added_trains_alike_in_both_engines(
     assert_contract(data, spec_of("drawn_once"), [*EVERYTHING, *NEIGHBOURS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_objectives_are_told_apart_by_what_they_train(data: EmbeddedDataset, name: EngineName) -> None:
     specs = [spec_of(target) for target in TARGETS if target != "repeated"]  # all have ten annotations here

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from matplotlib.patches import Rectangle
 
@@ -8,6 +9,7 @@ LABEL_DIST = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.4, 0.3, 0.3]])
 PRED_DIST = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.2, 0.3, 0.5]])
 
 
+@pytest.mark.slow
 def test_items_are_drawn_from_the_clearest_to_the_most_disputed_with_both_distributions() -> None:
     figure = items_figure(LABEL_DIST.flip(0), PRED_DIST.flip(0), ["a", "b", "c"], ["third", "second", "first"])
     panels = figure.axes[:3]

@@ -36,6 +36,7 @@ def train(data: EmbeddedDataset, spec: RunSpec, **settings: Any) -> RunResult:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [QUICK, OVERFITTING], ids=["all epochs", "early stopping and cuts"])
 def test_a_spec_gives_the_curves_and_the_head_of_an_ordinary_fit(
     run_cli: RunCli, data: EmbeddedDataset, store: Path, tmp_path: Path, spec: RunSpec
@@ -95,6 +96,7 @@ def test_a_true_answer_ends_that_run_alone(data: EmbeddedDataset) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_standardising_is_the_specs_choice(data: EmbeddedDataset) -> None:
     on, off = ENGINE.train(data, [QUICK, RunSpec(hidden_width=8, standardize=False)], keep_heads=True)
     assert on.state is not None

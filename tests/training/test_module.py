@@ -123,6 +123,7 @@ class PlainLoop:
         return curve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["soft", "hard"])
 @pytest.mark.parametrize("scheduler", ["none", "plateau"])
 def test_a_fit_follows_the_rule_written_out_by_hand(
@@ -177,6 +178,7 @@ def test_testing_reports_the_metrics_for_ordered_classes_and_the_generating_dist
     assert metrics["test/kl_to_true"] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_test_split_decides_nothing(datamodule: AnnotationDataModule, tmp_path: Path) -> None:
     _, watched = fit(module(), datamodule, tmp_path / "watched", epochs=4)
     blind = SeededData(
@@ -188,6 +190,7 @@ def test_the_test_split_decides_nothing(datamodule: AnnotationDataModule, tmp_pa
     assert "test/loss" not in unwatched.epochs[0]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_weights_order_and_masks(datamodule: AnnotationDataModule, tmp_path: Path) -> None:
     torch.manual_seed(1)
     first, _ = fit(module(dropout=0.5), datamodule, tmp_path / "1", epochs=2)
@@ -212,6 +215,7 @@ def test_raw_features_are_left_alone_where_that_is_set(datamodule: AnnotationDat
     assert torch.equal(model.head.feature_scale, torch.ones(WIDTH))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_where_it_was(datamodule: AnnotationDataModule, tmp_path: Path) -> None:
     whole, _ = fit(module(lr=1e-3), datamodule, tmp_path / "whole", epochs=4)
     fit(module(lr=1e-3), datamodule, tmp_path / "part", epochs=2)

@@ -146,6 +146,7 @@ def real(name: str, folder: Path) -> AnnotatedData:
     return READERS[name](folder).sorted_by_uid()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "uniform", "marginal", "floor", "ceiling", "halves"),
     [

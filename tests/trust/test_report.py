@@ -44,6 +44,7 @@ def report(case: dict[str, Floats]) -> TrustReport:
     )
 
 
+@pytest.mark.slow
 def test_every_number_is_there(report: TrustReport) -> None:
     values = asdict(report)
     missing = {name for name, value in values.items() if isinstance(value, float) and not np.isfinite(value)}
@@ -82,6 +83,7 @@ def test_yardsticks_serve_many_models(case: dict[str, Floats], report: TrustRepo
         trust_report(case["counts"][::-1], case["predictions"], measured=measured)
 
 
+@pytest.mark.slow
 def test_counts_and_predictions_are_enough(case: dict[str, Floats]) -> None:
     alone = trust_report(torch.tensor(case["counts"]), torch.tensor(case["predictions"][0]).log(), ordinal=True)
     assert [note.split(":")[0] for note in alone.notes] == [

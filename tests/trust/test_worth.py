@@ -43,6 +43,7 @@ def test_worth_keeps_its_rates_over_200_draws(kind: str, k: int) -> None:
     assert covered > 0.91
 
 
+@pytest.mark.slow
 def test_the_exact_sum_is_the_mean_of_many_draws() -> None:
     generator = np.random.default_rng(0)
     truth = TRUTHS["dirichlet"](generator, 300, 4)

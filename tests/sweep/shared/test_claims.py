@@ -132,6 +132,7 @@ def test_trials_that_are_still_being_told_are_not_claimed_again(
     assert states(one) == ["running"] * 4
 
 
+@pytest.mark.slow
 def test_points_are_claimed_ahead_while_there_are_plenty_for_every_worker(make_options: MakeOptions) -> None:
     space = {"model.lr": {"categorical": [k / 100 for k in range(1, 11)]}}
     one, two = joins(make_options(space=space, batch=2).sweep)

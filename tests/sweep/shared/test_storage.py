@@ -62,6 +62,7 @@ def test_a_file_keeps_studies_and_is_locked_while_trials_are_claimed(tmp_path: P
     assert optuna.get_all_study_names(open_storage(address.format(tmp_path)).backend) == ["kept"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address",
     [

@@ -73,6 +73,7 @@ def by_vectors(losses: list[list[float]], specs: list[RunSpec]) -> list[tuple[li
     return [(rate, int(epoch)) for rate, epoch in zip(rates, best, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
 @pytest.mark.filterwarnings("ignore:The 'val_dataloader' does not have many workers")
 def test_rules_of_many_runs_are_those_of_lightning_and_torch_for_each(tmp_path_factory: pytest.TempPathFactory) -> None:
