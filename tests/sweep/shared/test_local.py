@@ -125,7 +125,14 @@ def test_a_sweep_on_a_full_disk_is_one_message_and_goes_on(
     rates = ", ".join(f"{0.1 + number / 100:.2f}" for number in range(24))
     grid.write_text(f"space: {{model.lr: {{categorical: [{rates}]}}}}\n", encoding="utf-8")
     folder = small_disk("16k")
-    options = (*toy_options, f"--sweep={grid}", "--only=soft", f"--out={tmp_path}/out", "--study=one")
+    options = (
+        *toy_options,
+        f"--sweep={grid}",
+        "--sweep.grace=4",
+        "--only=soft",
+        f"--out={tmp_path}/out",
+        "--study=one",
+    )
     command = [sys.executable, "-m", "soft_labels", "sweep", *options, f"--storage=journal:{folder}/studies"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 2
