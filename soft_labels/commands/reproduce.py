@@ -89,7 +89,7 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
 def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str]) -> list[SweepOptions]:
     """The parsed sweeps of one data set, in the order of the settings."""
     configs = [f"--config={path}" for path in files]
-    sweeps = [parse_sweep([*configs, *of_fit, f"--sweep={path}"]) for path in settings.sweeps.values()]
+    sweeps = [parse_sweep([*configs, *of_fit, f"--sweep={_as_file(path)}"]) for path in settings.sweeps.values()]
     defaults = sweeps[0].cli.parser.get_defaults()
     for key, value in sweeps[0].cli.own.items():
         if key != "sweep" and value != defaults.get(key):
@@ -98,6 +98,11 @@ def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Seque
                 "under experiment or as an option of reproduce"
             )
     return sweeps
+
+
+def _as_file(path: str) -> str:
+    """A path that no parser takes for the name of a class, as it would ``grid.yaml``."""
+    return path if "/" in path else f"./{path}"
 
 
 def _plan(settings: ExperimentSettings, sweeps: Sequence[SweepOptions], arms: Arms) -> DatasetPlan:

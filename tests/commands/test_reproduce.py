@@ -133,7 +133,7 @@ def test_two_processes_share_an_experiment_and_train_nothing_twice(
     with (tmp_path / "log").open("w", encoding="utf-8") as log, started(*worker, stderr=log) as first:
         wait_for(lambda: stopped_at_work(first, tmp_path / "shared" / "records"))
         with started(*worker, stderr=log) as second:
-            wait_for(lambda: "another process trains this part" in (tmp_path / "log").read_text(encoding="utf-8"))
+            wait_for(lambda: "another process trains these runs" in (tmp_path / "log").read_text(encoding="utf-8"))
             first.send_signal(signal.SIGCONT)
             assert [first.wait(timeout=300), second.wait(timeout=300)] == [0, 0]
     assert set(lines(tmp_path / "shared").values()) == {1}
