@@ -10,20 +10,14 @@ from soft_labels.training.best import check_monitor
 from soft_labels.training.heads import check_memory
 from soft_labels.training.trainer import device_of
 
-# Settings of the trainer that only their default can serve, and why.
-_ONLY = {
-    "fast_dev_run": "it trains without curves and keeps no checkpoint; use trainer.max_epochs=1",
-    "enable_checkpointing": "the best epoch is kept as a checkpoint, which every judgement reads",
-    "max_steps": "training ends by epochs, so that every epoch is judged; set trainer.max_epochs",
-    "val_check_interval": "validation is taken after each epoch, which curves and rules count in",
+# Settings of the trainer that only some values can serve: those, and why no other.
+_ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
+    "fast_dev_run": ((False, 0), "it trains without curves and keeps no checkpoint; use trainer.max_epochs=1"),
+    "enable_checkpointing": ((None, True), "the best epoch is kept as a checkpoint, which every judgement reads"),
+    "max_steps": ((-1, None), "training ends by epochs, so that every epoch is judged; set trainer.max_epochs"),
+    "val_check_interval": ((None, 1.0), "validation is taken after each epoch, which curves and rules count in"),
 }
 _NEEDED = ("limit_train_batches", "limit_val_batches")
-_DEFAULTS: dict[str, Any] = {
-    "fast_dev_run": (False, 0),
-    "enable_checkpointing": (None, True),
-    "max_steps": (-1, None),
-    "val_check_interval": (None, 1.0),
-}
 
 
 def check_device(settings: Namespace) -> None:
@@ -51,8 +45,8 @@ def check_settings(settings: Namespace) -> None:
         ConfigError: Names the setting, and what to do.
     """
     trainer = settings.trainer
-    for name, reason in _ONLY.items():
-        if trainer.get(name) not in _DEFAULTS[name]:
+    for name, (served, reason) in _ONLY.items():
+        if trainer.get(name) not in served:
             raise ConfigError(f"trainer.{name}={trainer.get(name)} cannot be used: {reason}")
     for name in _NEEDED:
         if trainer.get(name) == 0:

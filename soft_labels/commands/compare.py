@@ -28,6 +28,7 @@ from soft_labels.training.best import best_of
 from soft_labels.training.calibration import calibrated
 from soft_labels.training.callbacks import best_head
 from soft_labels.training.module import HONOURED
+from soft_labels.training.objectives import LOSSES, TARGETS, Loss, Target
 from soft_labels.training.predict import predict
 from soft_labels.training.spec import CONFIG_KEYS, HeadSpec, check_honoured
 from soft_labels.trust.report import TrustReport, trust_report, yardsticks
@@ -179,7 +180,12 @@ def _in_words(arm: Arm) -> str:
     """What an arm has of its own."""
     if arm.derived_from is not None:
         return f"the heads of {arm.derived_from}, followed by {arm.calibration}"
-    return ", ".join(f"{key} {value}" for key, value in arm.overlay.items()) or "nothing of its own"
+    rows: dict[str, Mapping[str, Target | Loss]] = {"model.target": TARGETS, "model.loss": LOSSES}
+    own = [
+        f"{key} {value} ({rows[key][value].text})" if key in rows else f"{key} {value}"
+        for key, value in arm.overlay.items()
+    ]
+    return ", ".join(own) or "nothing of its own"
 
 
 def _hush() -> None:

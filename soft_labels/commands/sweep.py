@@ -122,7 +122,7 @@ def _best_text(options: SweepOptions, study: Study, outcome: SearchOutcome) -> s
     best = outcome.best
     return (
         f"# The best of {len(outcome.trials)} trials of study {study.study_name}: run {best.id}, val/loss "
-        f"{best.value:.6g} nats in epoch {best.best_epoch + 1}.\n"
+        f"{best.value:.6g} in epoch {best.best_epoch + 1}.\n"
         f"{options.fit_config(best.run_spec, data_choice(outcome.best_trial.params))}"
     )
 
@@ -133,7 +133,7 @@ def print_outcomes(outcomes: list[SearchOutcome]) -> None:
     from rich.table import Table
 
     table = Table(title="best by validation loss", title_justify="left")
-    for heading in ("arm", "trials", "val/loss, nats", "best settings"):
+    for heading in ("arm", "trials", "val/loss", "best settings"):
         table.add_column(heading)
     for outcome in outcomes:
         settings = "\n".join(f"{key} {value}" for key, value in outcome.best_trial.params.items())

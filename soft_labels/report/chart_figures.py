@@ -90,7 +90,7 @@ def _losses(one: SetEvidence, series: Mapping[str, svg.Series], x: float, y: flo
     x_ticks = [1, *(tick for tick in svg.ticks(1, epochs) if 1 < tick < epochs and tick == int(tick)), epochs]
     frame = svg.Frame(x, y, *_CHART, x_ticks, svg.ticks(min(known) - margin, max(known) + margin))
     drawn = [_drawn(frame, series[arm], curves[arm], one.fixed.records[arm][0].best_epoch) for arm in series]
-    return svg.text(x, y - 38, one.name, "head") + frame.axes("epoch", "loss, nats") + "".join(drawn)
+    return svg.text(x, y - 38, one.name, "head") + frame.axes("epoch", "loss") + "".join(drawn)
 
 
 def _curve(one: SetEvidence, arm: str) -> list[tuple[int, float | None]]:

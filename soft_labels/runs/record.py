@@ -68,7 +68,7 @@ class RunRecord:
 
     @property
     def value(self) -> float:
-        """What a search minimises: the lowest validation loss, nats; infinite where training broke down."""
+        """What a search minimises: the lowest validation loss; infinite where training broke down."""
         loss = self.curve["val/loss"][self.best_epoch]
         return math.inf if loss is None else loss
 

@@ -5,7 +5,7 @@ and reported.
 """
 
 import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -245,5 +245,4 @@ def item_losses(loss: Loss, aim: Aim, logits: Tensor) -> Tensor:
 
 def fields_read(target: str) -> tuple[str, ...]:
     """Fields of a spec that a target honours, beside those that every engine does."""
-    rows: Mapping[str, Target] = TARGETS
-    return rows[known("target", target, rows)].reads
+    return TARGETS[known("target", target, TARGETS)].reads
