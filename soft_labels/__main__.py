@@ -9,11 +9,12 @@ from argparse import ArgumentError
 from pathlib import Path
 from typing import Any, NoReturn
 
-from soft_labels.errors import SoftLabelsError, in_words
+from soft_labels.errors import SoftLabelsError, did_you_mean, in_words
 
 MISTAKE = 2
 _DENIED = re.compile(r"Importing '((\w+)[\w.]*)' is not allowed, denied by .* to allow it\.")
 COMMANDS = {
+    "quickstart": ("compare", "run_quickstart", "compare on the embedded data: nothing to download or to write"),
     "fit": ("fit", "run_lightning", "train one head (Lightning CLI)"),
     "validate": ("fit", "run_lightning", "metrics of a checkpoint on the validation split"),
     "test": ("fit", "run_lightning", "metrics of a checkpoint on the test split"),
@@ -26,12 +27,13 @@ COMMANDS = {
     "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),
     "embed": ("embed", "run_embed", "encode a data set's inputs once and keep the embeddings"),
     "data": ("data", "run_data", "init: a configuration for your file; stats: describe; fetch: download"),
+    "configs": ("configs", "run_configs", "list, show or copy the configurations that come with the package"),
 }
 
 
 def usage() -> str:
     """The help page."""
-    rows = "\n".join(f"  {name:<10}{text}" for name, (_, _, text) in COMMANDS.items())
+    rows = "\n".join(f"  {name:<11}{text}" for name, (_, _, text) in COMMANDS.items())
     return f"""usage: soft-labels COMMAND [options]
 
 Train classifiers on what annotators really said: a distribution, not one label.
@@ -42,8 +44,9 @@ commands:
 Every command lists its options with --help; those that train print their whole configuration with
 --print_config. Start here:
 
-  soft-labels compare --config configs/quickstart.yaml
-  tensorboard --logdir lightning_logs
+  soft-labels quickstart                             the embedded data
+  soft-labels data init ratings.csv --out my.yaml    your own annotations
+  soft-labels reproduce --config my.yaml             an experiment on them, with its report
 
 Exit codes: 0 done, 2 a mistake that you can mend, 75 a service that was asked for embeddings answers
 later: run the same command again.
@@ -132,9 +135,12 @@ def _dispatch(arguments: list[str]) -> None:
         print(version("soft-labels"))  # noqa: T201
         return
     if arguments[0] not in COMMANDS:
-        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}"))
+        hint = did_you_mean(arguments[0], COMMANDS)
+        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}{hint}"))
+    from soft_labels.commands.configs import resolved
     from soft_labels.commands.configurations import guard
 
+    arguments = resolved(arguments)
     guard(arguments)
     module, function, _ = COMMANDS[arguments[0]]
     getattr(importlib.import_module(f"soft_labels.commands.{module}"), function)(arguments)

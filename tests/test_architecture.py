@@ -21,7 +21,7 @@ ARROWS = {
     "encoders": "annotations.base errors files",
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",
-    "data": "annotations distributions embeddings encoders.base errors files",
+    "data": "annotations distributions embeddings encoders.base encoders.installed errors files",
     "training": "data distributions embeddings errors files metrics palette progress",
     "runs": "data distributions errors files metrics training",
     "sweep": "data errors files runs training",
@@ -31,7 +31,7 @@ ARROWS = {
     "runs sweep training trust",
     "trust": "distributions errors",
     "__init__": "",
-    "__main__": "commands.configurations errors",
+    "__main__": "commands.configs commands.configurations errors",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {
@@ -44,6 +44,7 @@ TESTS_OF_THE_WHOLE = {
     "test_extension",
     "test_notebooks",
     "test_readme",
+    "test_wheel",
 }
 
 # Configurations are read by one room; whoever else asks their parser, and why.

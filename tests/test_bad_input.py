@@ -157,9 +157,6 @@ class TestSettings:
     def test_unknown_encoder(self, refused: Refused, nli: tuple[str, str], path: str) -> None:
         assert path in refused(*nli, encoder=path)
 
-    def test_no_encoder(self, refused: Refused, nli: tuple[str, str]) -> None:
-        assert "wanted data.encoder, got none; add one of configs/encoder" in refused(*nli, encoder=None)
-
     def test_text_encoder_for_images(self, refused: Refused, tiny_cifar10h_root: Path, tmp_path: Path) -> None:
         message = refused(f"--config={CONFIGS}/data/cifar10h_hard.yaml", f"--data.root={tiny_cifar10h_root}")
         assert "cifar10h-hard holds image but ToyTextEncoder reads text" in message

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
 from soft_labels.commands.compare_tables import CompareResult, print_result
+from soft_labels.commands.configs import path_of
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SPLIT_NAMES
@@ -216,3 +217,8 @@ def run_compare(arguments: list[str]) -> None:
     rest = arguments[1:]
     options = _Options(rest, run=False)
     rank_zero_only(print_result)(compare(rest, arms_of(options.own), options.seeds))
+
+
+def run_quickstart(arguments: list[str]) -> None:
+    """``soft-labels quickstart``: :func:`run_compare` on the embedded data; further options are those of compare."""
+    run_compare(["compare", f"--config={path_of('quickstart')}", *arguments[1:]])

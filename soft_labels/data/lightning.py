@@ -16,6 +16,7 @@ from soft_labels.data.split import SplitName
 from soft_labels.distributions import TiePolicy
 from soft_labels.embeddings import Features, FeatureSource, PairFeatures, StageReport, known_rows
 from soft_labels.encoders.base import Encoder
+from soft_labels.encoders.installed import installed_encoder
 from soft_labels.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -107,10 +108,10 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
     """Annotations of one data set with the frozen features of its items, from their settings.
 
     Embeddings that are not stored yet are encoded by ``prepare_data``; a run that finds them all never loads the
-    encoder's library. Without an encoder the annotations can be described and split, but no head be trained.
+    encoder's library.
 
     Args:
-        encoder: The frozen encoder.
+        encoder: The frozen encoder; by default one whose weights are installed.
         store: Folder that keeps embeddings, shared by all data sets and runs.
         batch_size: Items a training step, over all processes together.
         eval_batch_size: Items a step of evaluation.
@@ -180,11 +181,13 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
         """How items become features.
 
         Raises:
-            ConfigError: No encoder is chosen.
+            ConfigError: No encoder is chosen, and none is installed.
         """
+        encoder = self.encoder or installed_encoder(self.dataset.data.modality)
+        source = FeatureSource(encoder, self.store, self.pair_features, self.pair_separator, self.memory_limit_mb)
         if self.encoder is None:
-            raise ConfigError("wanted data.encoder, got none; add one of configs/encoder with a further --config")
-        return FeatureSource(self.encoder, self.store, self.pair_features, self.pair_separator, self.memory_limit_mb)
+            logger.info("no encoder is named: taking %s, which is installed; data.encoder names another", source.name)
+        return source
 
     @cached_property
     def embedded(self) -> EmbeddedDataset:

@@ -1,13 +1,12 @@
 """What a search may change: Optuna's distributions by the keys of ``fit``, checked once by the parser of ``fit``."""
 
-import difflib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from soft_labels.errors import SweepError
+from soft_labels.errors import SweepError, did_you_mean
 from soft_labels.training.spec import CONFIG_KEYS
 
 Choice = str | int | float | bool | None
@@ -85,9 +84,7 @@ def _known_key(key: str, full: Mapping[str, str]) -> str:
     """The key in full, as it stands in the configuration of a run."""
     short = key.replace(".init_args", "")
     if short not in full:
-        near = difflib.get_close_matches(short, full, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "soft-labels fit --help lists the keys"
-        raise SweepError(f"{key} is no key of fit; {hint}")
+        raise SweepError(f"{key} is no key of fit{did_you_mean(short, full)}")
     return full[short]
 
 
