@@ -31,7 +31,7 @@ ARROWS = {
     "runs sweep training trust",
     "trust": "distributions errors",
     "__init__": "",
-    "__main__": "commands.configs commands.configurations errors",
+    "__main__": "commands.configs commands.configurations commands.help commands.hints errors",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {

@@ -70,7 +70,7 @@ def test_every_command_has_a_help_page(run_cli: RunCli, arguments: tuple[str, ..
     result = run_cli(*arguments, "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("usage: soft-labels ")
-    assert "--config" in result.out or arguments in {("data",), ("data", "fetch"), ("report",), ("storage",)}
+    assert "--config" in result.out or arguments in {("data",), ("data", "fetch"), ("report",), ("storage",), ("quickstart",)}
 
 
 def test_version() -> None:
@@ -126,7 +126,7 @@ def test_the_test_of_interruption_holds_in_the_background_of_a_shell(tmp_path: P
     assert "1 passed" in out
 
 
-HEAVY_OUTPUT = ("fit", "--help")  # longer than what Python keeps back before it writes
+HEAVY_OUTPUT = ("fit", "--help-all")  # longer than what Python keeps back before it writes
 
 
 @pytest.mark.slow
