@@ -79,10 +79,10 @@ def test_a_choice_that_cannot_be_made_is_refused_in_words(names: list[str], mess
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"from": "soft"}, "arm odd: wanted from and calibration alone, got {'from': 'soft'}"),
-        ({"from": "soft", "calibration": "none"}, "arm odd: wanted from and calibration alone"),
+        ({"from": "soft"}, "arm odd: wanted from with calibration, .* got {'from': 'soft'}"),
+        ({"from": "soft", "calibration": "none"}, "arm odd: wanted from with calibration"),
         ({"from": "soft", "calibration": "temperature", "model.lr": 1}, "arm odd: .*; nothing is trained again"),
-        ({"from": "soft", "calibration": "temperature", "space": {"model.lr": {}}}, "arm odd: wanted from and"),
+        ({"from": "soft", "calibration": "temperature", "space": {"model.lr": {}}}, "arm odd: wanted from with"),
         ({"calibration": "temperature"}, "arm odd: .* another arm; write {from: ARM, calibration: temperature}"),
         ({"from": "soft", "calibration": "temprature"}, "wanted a calibration of none, .* did you mean temperature"),
         ({"from": "soft", "calibration": ["temperature"]}, "wanted a calibration of none, "),
