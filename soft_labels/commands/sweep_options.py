@@ -171,7 +171,7 @@ class SweepOptions:
             raise ConfigError(f"arm {arm.name}: {error}") from error
         space = {**without(self.form.space, others), **arm.space}
         if others and not space:
-            raise ConfigError(f"arm {arm.name}: its head {spec.head} reads nothing that the sweep searches; give the arm "
+            raise ConfigError(f"arm {arm.name}: its head {spec.head} reads nothing that the sweep searches; give it "
                               f"a space of its own, of {' or '.join(spec.kind.reads)}")  # fmt: skip
         sweep = self._settings(space) if arm.space or others else self.sweep
         twice = [key for key in own if key in sweep.space]

@@ -16,7 +16,7 @@ from soft_labels.training.heads import Head
 from soft_labels.training.objectives import Aim
 
 logger = logging.getLogger(__name__)
-_MOST_ITERATIONS, _FLAT = 5_000, 1e-6
+_MOST_ITERATIONS, _FLAT = 5_000, 1e-8
 
 
 class SolvedHead(Head, ABC):

@@ -84,7 +84,8 @@ def main() -> None:
         engine = PopulationEngine(accelerator="cpu")
         logits: dict[str, list[Logits]] = {}
         print(
-            f"\n{data.name}: {len(test.label_dist):,} test items\n\n| arm | KL | entropy correlation | accuracy | CPU s |"
+            f"\n{data.name}: {len(test.label_dist):,} test items\n\n"
+            "| arm | KL | entropy correlation | accuracy | CPU s |"
         )
         print("| --- | ---: | ---: | ---: | ---: |")
         for arm in arms.every:  # a derived arm may stand before the one that it comes from

@@ -24,6 +24,8 @@ class Wider(RunSpec):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"target": "softt"}, r"wanted a target of soft, hard.*, got softt; did you mean soft\?"),
     ({"loss": "cross_entropi"}, r"wanted a loss of cross_entropy.*, got cross_entropi; did you mean cross_entropy\?"),
+    ({"head": "logistics"}, r"wanted a head of mlp, logistic, neighbours, got logistics; did you mean logistic\?"),
+    ({"neighbours": 0}, "neighbours of at least 1"),
     ({"scheduler": "plateaux"}, r"wanted a scheduler of none, plateau, got plateaux; did you mean plateau\?"),
     ({"scheduler": "cosine"}, "wanted a scheduler of none, plateau, got cosine"),
     ({"dropout": 1.0}, "a dropout from 0 to below 1"),
