@@ -13,6 +13,7 @@ from soft_labels.experiment.index import ArmForm, DatasetIndex, ExperimentIndex
 from soft_labels.metrics import METRICS, Judged
 from soft_labels.metrics.table import Metric, defined_for
 from soft_labels.report.paired import Floats
+from soft_labels.runs.predictions import Logits, mean_logits
 from soft_labels.runs.record import RunRecord, rounded
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.calibration import calibrated
@@ -24,8 +25,9 @@ class Repeats:
 
     Args:
         records: By arm, the baseline first, ``[S]`` runs; the same position has the same seed and split. Those of a
-            derived arm are the runs of the arm that it comes from.
-        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed.
+            derived arm are the runs of the arm that it comes from; an arm without a seed has the same run S times.
+        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed; the
+            same ones S times of an ensemble of S heads.
         values: By arm and by metric that is defined for the data, ``[S]``.
         same_items: Whether all have the same split.
         overlap: Items in test divided by items in train where splits are redrawn, else 0.
@@ -127,7 +129,7 @@ class _Library:
     def evidence(self, index: DatasetIndex) -> SetEvidence:
         """The runs of one data set."""
         trained = {arm: runs for arm, runs in index.arms.items() if self.arms[arm].derived_from is None}
-        splits = {arm: runs.splits for arm, runs in index.arms.items()}
+        splits = {arm: runs.splits for arm, runs in index.arms.items() if not self.arms[arm].ensemble}
         return SetEvidence(
             index=index,
             trials={
@@ -156,36 +158,52 @@ class _Library:
         """Judged runs of every arm, seed by seed."""
         records = {arm: self._found(runs) for arm, runs in keys.items()}
         _check_pairs(index.dataset, records)
-        judged = {arm: [self._judged(arm, record) for record in runs] for arm, runs in records.items()}
+        judged = {arm: self._judged(arm, runs) for arm, runs in records.items()}
         with_truth = all(one.true_dist is not None for runs in judged.values() for one in runs)
         metrics = defined_for(index.ordinal, with_truth)
         values = {arm: {name: _values(metrics[name], runs) for name in metrics} for arm, runs in judged.items()}
         overlap = 0.0 if same_items else index.description["test"] / index.description["train"]
         return Repeats(records, judged, values, same_items, overlap)
 
-    def _judged(self, arm: str, record: RunRecord) -> Judged:
-        """What an arm predicts for a run's test items: the head's word, or what a calibration makes of it."""
-        judged, calibration = self.store.judged(record), self.arms[arm].calibration
-        test, val = judged["test"], self.store.observed(record)["val"].observed
+    def _judged(self, arm: str, runs: Sequence[RunRecord]) -> list[Judged]:
+        """What an arm predicts for each run's test items; an ensemble is one model, whichever seed it stands beside."""
+        if self.arms[arm].ensemble:
+            many = [{part: one.logits for part, one in self.store.judged(record).items()} for record in runs]
+            return [self._calibrated(arm, runs[0], mean_logits(many))] * len(runs)
+        distinct = {record.id: record for record in runs}
+        judged = {
+            key: self._calibrated(arm, record, {part: one.logits for part, one in self.store.judged(record).items()})
+            for key, record in distinct.items()
+        }
+        return [judged[record.id] for record in runs]
+
+    def _calibrated(self, arm: str, record: RunRecord, logits: Logits) -> Judged:
+        """The head's word on the test items, or what the arm's calibration makes of it."""
+        observed = self.store.observed(record)
         try:
-            logits = calibrated(calibration, judged["val"].logits, val, test.logits)
+            test = calibrated(self.arms[arm].calibration, logits["val"], observed["val"].observed, logits["test"])
         except ConfigError as error:
             raise RecordError(
                 f"arm {arm}, run {record.id}: {error}; run soft-labels reproduce without this arm"
             ) from error
-        return test._replace(logits=logits).precise()
+        return observed["test"].beside(test).precise()
 
 
 def _check_pairs(dataset: str, records: Mapping[str, Sequence[RunRecord]]) -> None:
-    """Runs at the same position have the same seed and were judged on the same items."""
-    told = {arm: [(record.spec["seed"], record.observed) for record in runs] for arm, runs in records.items()}
-    first, *others = told.values()
-    if not first or any(other != first for other in others):
-        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in told.items())
+    """Runs at the same position have the same seed, where they have one, and were judged on the same items."""
+    items = [[record.observed for record in runs] for runs in records.values()]
+    seeds = [[one.spec["seed"] for one in runs] for runs in records.values() if not unseeded(runs)]
+    if not items[0] or any(one != each[0] for each in (items, seeds) for one in each):
+        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in records.items())
         raise RecordError(
             f"{dataset}: wanted runs of every arm with the same seeds and test items, got {counts} that do not pair; "
             "run soft-labels reproduce again"
         )
+
+
+def unseeded(runs: Sequence[RunRecord]) -> bool:
+    """Whether an arm's runs have no seed: its head is solved, not trained."""
+    return all(record.run_spec.kind.solved for record in runs)
 
 
 def _values(metric: Metric, judged: Sequence[Judged]) -> Floats:
