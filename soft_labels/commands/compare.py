@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
 from soft_labels.commands.compare_tables import CompareResult, print_result
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
+from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.distributions import has_tie
@@ -55,6 +56,11 @@ class CompareCLI(SoftLabelCLI):
         super().add_arguments_to_parser(parser)
         add_arms(parser)
         parser.add_argument("--seeds", type=int, default=5, help="train each arm with seeds 0 to N - 1")
+
+    def after_instantiate_classes(self) -> None:
+        """Refuse data that have no test part before anything is trained."""
+        super().after_instantiate_classes()
+        self.datamodule.dataset.check_test()
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Keep these options out of the configuration that is saved beside a run, which ``fit`` takes."""
@@ -201,13 +207,21 @@ def _notes(cli: SoftLabelCLI, base: Namespace, arms: Arms, seeds: int) -> tuple[
     sizes = " / ".join(f"{len(dataset.rows(part)):,}" for part in ("train", "val", "test"))
     settings = ("hidden_width", "dropout", "lr", "weight_decay", "scheduler", "standardize")
     return (
-        f"{len(dataset.data):,} items, train / val / test {sizes}, split seed {dataset.split_seed}",
+        f"{len(dataset.data):,} items, train / val / test {sizes}, {_origin(dataset)}",
         f"majority class: ties to the {dataset.tie}, {int(has_tie(dataset.data.label_counts).sum()):,} items",
         f"encoder {data.encoder_name}, {data.embedding_dim:,} features",
         f"head {', '.join(f'{key} {base.model[key]}' for key in settings)}, batch {base.data.init_args.batch_size}",
         *(f"arm {arm.name}: {_in_words(arm)}" for arm in arms.every),
         f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s); KL(annotators || model)",
     )
+
+
+def _origin(dataset: Dataset) -> str:
+    """Where the split comes from."""
+    if dataset.given_split is not None:
+        return "a given split"
+    fold = "" if dataset.fold is None else f"fold {dataset.fold.number} of {dataset.fold.folds}, "
+    return f"{fold}split seed {dataset.split_seed}"
 
 
 def run_compare(arguments: list[str]) -> None:
