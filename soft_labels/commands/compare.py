@@ -57,11 +57,6 @@ class CompareCLI(SoftLabelCLI):
         add_arms(parser)
         parser.add_argument("--seeds", type=int, default=5, help="train each arm with seeds 0 to N - 1")
 
-    def after_instantiate_classes(self) -> None:
-        """Refuse data that have no test part before anything is trained."""
-        super().after_instantiate_classes()
-        self.datamodule.dataset.check_test()
-
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Keep these options out of the configuration that is saved beside a run, which ``fit`` takes."""
         super().parse_arguments(parser, args)
@@ -144,6 +139,7 @@ def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[st
     """One ordinary run, tested at its best epoch."""
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     cli = CompareCLI([*quiet, *arguments, *_as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)
+    cli.datamodule.dataset.check_test()
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     best = str(best_of(cli.trainer).path)
     metrics = cli.trainer.test(cli.model, ckpt_path=best, datamodule=cli.datamodule, verbose=False)[0]

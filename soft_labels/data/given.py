@@ -10,6 +10,7 @@ from soft_labels.data.split import SPLIT_NAMES, Split
 from soft_labels.errors import DataError
 
 _SHOWN = 5
+NO_TEST = "there is no test part: heads can be trained and chosen, not judged"
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +69,7 @@ def take_parts(data: AnnotatedData, part_of: Mapping[str, str | None], origin: s
                        data.name, len(outside), origin, outside[0])  # fmt: skip
         data = data.take([row for row, uid in enumerate(data.uids) if uid in inside])
     if not split.test:
-        logger.warning("%s: %s has no test part; heads can be trained and chosen, not judged", data.name, origin)
+        logger.warning("%s: %s (%s)", data.name, NO_TEST, origin)
     if leak := torn_groups(data, split):
         logger.warning("%s: %s", data.name, leak)
     return data, split

@@ -42,7 +42,7 @@ def test_items_without_a_part_are_left_out_and_all_that_is_odd_is_counted(caplog
     assert caplog.messages == [
         "toy: 2 uids of here are none of its items, the first is 'z'",
         "toy: 3 items are in no part of here and are left out, the first is 'd'",
-        "toy: here has no test part; heads can be trained and chosen, not judged",
+        "toy: there is no test part: heads can be trained and chosen, not judged (here)",
         f"toy: {torn_groups(taken, split)}",
     ]
     assert torn_groups(taken, split).startswith("1 groups stand in several parts, with 1 items of val and test: ")
