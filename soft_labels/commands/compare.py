@@ -17,6 +17,7 @@ from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
 from soft_labels.commands.compare_tables import CompareResult, print_result
 from soft_labels.commands.configs import path_of
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
+from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.distributions import has_tie
@@ -160,6 +161,7 @@ def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[st
     """One ordinary run, tested at its best epoch."""
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     cli = CompareCLI([*quiet, *arguments, *_as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)
+    cli.datamodule.dataset.check_test()
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     best = str(best_of(cli.trainer).path)
     metrics = cli.trainer.test(cli.model, ckpt_path=best, datamodule=cli.datamodule, verbose=False)[0]
@@ -225,7 +227,7 @@ def _notes(cli: SoftLabelCLI, base: Namespace, arms: Arms, seeds: int, alone: Co
     sizes = " / ".join(f"{len(dataset.rows(part)):,}" for part in ("train", "val", "test"))
     settings = ("hidden_width", "dropout", "lr", "weight_decay", "scheduler", "standardize")
     return (
-        f"{len(dataset.data):,} items, train / val / test {sizes}, split seed {dataset.split_seed}",
+        f"{len(dataset.data):,} items, train / val / test {sizes}, {_origin(dataset)}",
         f"majority class: ties to the {dataset.tie}, {int(has_tie(dataset.data.label_counts).sum()):,} items",
         f"encoder {data.encoder_name}, {data.embedding_dim:,} features",
         f"head {', '.join(f'{key} {base.model[key]}' for key in settings)}, batch {base.data.init_args.batch_size}",
@@ -233,6 +235,14 @@ def _notes(cli: SoftLabelCLI, base: Namespace, arms: Arms, seeds: int, alone: Co
         f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s); KL(annotators || model)",
         *([f"no seed, hence one value: {', '.join(alone)}"] if alone else []),
     )
+
+
+def _origin(dataset: Dataset) -> str:
+    """Where the split comes from."""
+    if dataset.given_split is not None:
+        return "a given split"
+    fold = "" if dataset.fold is None else f"fold {dataset.fold.number} of {dataset.fold.folds}, "
+    return f"{fold}split seed {dataset.split_seed}"
 
 
 def run_compare(arguments: list[str]) -> None:

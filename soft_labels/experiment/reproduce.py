@@ -70,7 +70,7 @@ class Experiment:
         name: The title of the report.
         arms: What is compared.
         seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
-        redraw_splits: Repeat on S other splits as well, the same for every arm.
+        redraw_splits: Repeat on S other splits as well, the same for every arm; on folds where the data have folds.
         keep_texts: Keep the texts of the few items that the report shows.
         folder: Where records, index and best configurations are written.
         engine: What trains.
@@ -103,6 +103,9 @@ class Experiment:
         _check_names([plan.datamodule.dataset.name for plan in plans])
         for plan in plans:
             plan.check_losses()
+            plan.datamodule.dataset.check_test()
+            if self.redraw_splits:
+                plan.datamodule.dataset.check_redrawn()
         remaining = list(plans)
         found = []
         while remaining:  # features of a data set that is done need not stay in memory
@@ -200,7 +203,7 @@ class DatasetRuns:
     def _on_other_splits(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
         """The same with another split for each seed, the same split for every arm."""
         together = zip(*(self._seeded(record) for record in best.values()), strict=True)
-        first = self.data.dataset.split_seed + 1
+        first = self.data.dataset.first_redrawn
         tasks = [Task(self.data.redrawn(first + seed), specs) for seed, specs in enumerate(together)]
         found = self.runner.run_all(tasks, judged=True)
         logger.info("%s: %d redrawn splits", self.data.name, len(tasks))

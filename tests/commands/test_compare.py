@@ -228,3 +228,14 @@ def test_compare_prints_both_targets_and_where_to_look(run_cli: RunCli, trained:
 def test_compare_takes_the_saved_config_of_a_run(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     config = f"--config={trained.folder}/config.yaml"
     assert run_cli("compare", config, "--seeds=1", f"--trainer.default_root_dir={tmp_path}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("--data.folds=4", "fold 0 of 4, split seed 0"), ("--data.split_file={}", "a given split")]
+)
+def test_folds_and_given_splits_are_told(option: str, said: str, folder: Path, tmp_path: Path) -> None:
+    SeededData(items=600, split_seed=3).dataset.split.save(tmp_path / "split.json", {})
+    options = [*OPTIONS, "--trainer.max_epochs=2", f"--data.store={folder / 'store'}",
+               f"--trainer.default_root_dir={tmp_path}", option.format(tmp_path / "split.json")]  # fmt: skip
+    result = compare(options, read_arms(ARMS, "hard"), seeds=1)
+    assert result.notes[0].endswith(said)

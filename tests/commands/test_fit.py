@@ -174,3 +174,27 @@ def test_a_head_that_is_solved_is_fitted_tested_and_asked_as_any_other(
         rows = list(csv.DictReader(file))
     assert len(rows) == 80
     assert all(abs(sum(float(row[f"p_{name}"]) for name in ("low", "middle", "high")) - 1) < 1e-5 for row in rows)
+
+
+SEEDED = ("--data=tests.toys.SeededData", "--data.encoder=tests.toys.SeededEncoder", "--data.items=120")
+
+
+@pytest.mark.slow
+def test_without_a_test_part_heads_are_trained_and_validated_but_not_judged(
+    run_cli: RunCli, quick: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = (*SEEDED, f"--data.store={tmp_path}/store", f"--trainer.default_root_dir={tmp_path}/runs", *quick)
+    whole = (*options, "--data.split_ratios=[0.8,0.2,0]")
+    assert run_cli("fit", *whole).code == 0
+    (folder,) = (tmp_path / "runs" / "lightning_logs" / "seeded").iterdir()
+    split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+    assert (len(split["train"]), len(split["val"]), split["test"]) == (96, 24, [])
+    checkpoint = f"--ckpt_path={folder}/checkpoints/best.ckpt"
+    assert run_cli("validate", *whole, checkpoint).code == 0
+    for command, more in (("test", (checkpoint,)), ("compare", ("--seeds=1",))):
+        refused = run_cli(command, *whole, *more)
+        assert (refused.code, refused.out) == (2, "")
+        assert "seeded has no test part, by which heads are judged; validation chose them" in refused.err
+    again = run_cli("fit", *options, f"--data.split_file={folder}/split.json")
+    assert again.code == 0
+    assert f"there is no test part: heads can be trained and chosen, not judged ({folder}/split.json)" in again.err
