@@ -249,17 +249,23 @@ def run_lightning(arguments: list[str]) -> None:
     SoftLabelCLI(arguments)
 
 
-def datamodule_parser(prog: str, description: str) -> LightningArgumentParser:
+OF_A_RUN = ("model", "early_stopping", "checkpoint", "seed_everything")
+
+
+def datamodule_parser(
+    prog: str, description: str, ignored: tuple[str, ...] = (*OF_FIT_ALONE, *OF_A_RUN)
+) -> LightningArgumentParser:
     """A parser of ``--data`` that takes every configuration of ``fit``, once the caller has added ``trainer``.
 
     Args:
         prog: The command, as the help page names it.
         description: First line of the help page.
+        ignored: Keys of such a configuration that the command does not read.
     """
     parser = LightningArgumentParser(prog=prog, description=description, exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="configuration file of fit; several overlay")
     parser.add_subclass_arguments(AnnotationDataModule, "data", required=True)
-    add_ignored(parser, (*OF_FIT_ALONE, "model", "early_stopping", "checkpoint", "seed_everything"))
+    add_ignored(parser, ignored)
     return parser
 
 

@@ -21,6 +21,7 @@ from soft_labels.distributions import entropy
 from soft_labels.files import naming, write_text
 from soft_labels.metrics import core_names
 from soft_labels.training.best import BestCheckpoint, best_of, read_checkpoint
+from soft_labels.training.calibration import CalibratedHead
 from soft_labels.training.figures import entropy_scatter, items_figure
 from soft_labels.training.module import SoftLabelModule
 from soft_labels.training.predict import predict
@@ -186,12 +187,9 @@ def best_head(trainer: Trainer, module: SoftLabelModule) -> nn.Module:
         module: Of the same settings.
     """
     best = best_of(trainer).path
-    other = copy.deepcopy(nn.Sequential(module.head, module.calibration)).cpu()
+    other = copy.deepcopy(CalibratedHead(module.head, module.calibration)).cpu()
     if best is not None:
-        state = read_checkpoint(best)["state_dict"]
-        for part, name in zip(other, ("head.", "calibration."), strict=True):
-            own = {key.removeprefix(name): value for key, value in state.items() if key.startswith(name)}
-            part.load_state_dict(own)
+        other.load_own(read_checkpoint(best)["state_dict"])
     return other.float()
 
 
