@@ -39,13 +39,13 @@ def run_predict(arguments: list[str]) -> None:
     if columns.get("uid_column") == "null":
         columns["uid_column"] = None
     out = Path(asked.out)
-    count = predict_table(head, ItemTable(Path(asked.table), columns, asked.odd), out, form)
+    count = predict_table(head, ItemTable(Path(asked.table), columns, asked.missing), out, form)
     print(f"{count:,} predicted distributions in {out}")  # noqa: T201
 
 
 def _parser() -> ArgumentParser:
     """The options of the first form."""
-    from soft_labels.heads.table import Odd
+    from soft_labels.annotations.table.settings import Missing
 
     parser = ArgumentParser(
         prog="soft-labels predict",
@@ -58,8 +58,8 @@ def _parser() -> ArgumentParser:
     parser.add_argument("table", type=str, help=".csv, .jsonl, .parquet ... of items; .npy ... for a head on vectors")
     parser.add_argument("--out", type=str, required=True, help="file of predictions: .csv, .parquet or .jsonl")
     parser.add_argument("--format", type=TableFormat | None, default=None, help="of that file; by default its suffix's")
-    odd = "what becomes of items that lack a text or cannot be read"
-    parser.add_argument("--odd", type=Odd, default="error", help=odd)
+    words = "what becomes of items that lack a text or cannot be read"
+    parser.add_argument("--missing", type=Missing, default="error", help=words)
     for name, words in _COLUMNS.items():
         parser.add_argument(f"--{name}", type=str | None, default=None, help=f"{words}; by default as in training")
     parser.add_argument("--revision", type=str | None, default=None, help="commit, tag or branch of a head of the Hub")

@@ -81,8 +81,12 @@ class HeadConfig:
             files: SHA-256 of each file that belongs to the head, by name.
         """
         content = {"kind": KIND, **asdict(self), "files": dict(files)}
-        content["digest"] = _digest(content)
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return _rendered({**content, "digest": _digest(content)})
+
+
+def _rendered(content: Mapping[str, Any]) -> str:
+    """The one way in which a content is written."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -104,7 +108,7 @@ def config_of(text: str, where: str) -> tuple[HeadConfig, dict[str, str]]:
     content = _parsed(text)
     if content.get("kind") != KIND or not isinstance(content.get("files"), dict):
         raise ConfigError(f"{where} is not the configuration of a head that soft-labels export wrote; give its folder")
-    if content.get("digest") != _digest(content):
+    if content.get("digest") != _digest(content) or text != _rendered(content):
         raise ConfigError(f"{where} is damaged or was changed: its digest does not fit; export the head again")
     files = content["files"]
     values = {key: value for key, value in content.items() if key not in _BESIDE}

@@ -28,6 +28,7 @@ from soft_labels.heads.card import card_of
 from soft_labels.heads.config import HeadConfig
 from soft_labels.heads.encoder import check_same, made
 from soft_labels.heads.folder import FILES, read_head, write_head
+from soft_labels.heads.inputs import read_inputs
 from soft_labels.training.calibration import CalibratedHead, make_calibration
 from soft_labels.training.heads import MLPHead
 from soft_labels.training.prediction_table import prediction_columns
@@ -76,7 +77,8 @@ class Predictions:
 
 def network_of(config: HeadConfig) -> CalibratedHead:
     """The network of a head, with initial weights."""
-    head = MLPHead(config.embedding_dim, len(config.class_names), config.spec["hidden_width"], 0.0, 0)
+    with torch.random.fork_rng(devices=[]):  # loading must not move the random state of a training run
+        head = MLPHead(config.embedding_dim, len(config.class_names), config.spec["hidden_width"], 0.0, 0)
     return CalibratedHead(head, make_calibration(config.calibration)).eval()
 
 
@@ -193,12 +195,10 @@ class TrainedHead(ModelHubMixin, library_name="soft-labels"):
         Raises:
             DataError: An input cannot be read; nothing is left out.
         """
-        if isinstance(inputs, str):
-            raise DataError("wanted a list of texts, got one text; put it in brackets")
-        if self.settings.reads == "vectors":
-            pred_dist = self.distributions(self.of_vectors(torch.as_tensor(np.asarray(inputs, dtype=np.float32))))
-        else:
-            pred_dist = self._of_items(list(inputs))  # type: ignore[arg-type]
+        kind, rows = read_inputs(inputs) if len(inputs) else (self.settings.reads, [])  # type: ignore[arg-type]
+        if kind != self.settings.reads:
+            raise DataError(f"this head reads {self.settings.reads}, got {kind}; give it what it was trained on")
+        pred_dist = self._of_items(rows) if kind != "vectors" else self.distributions(self.of_vectors(rows))
         ids = tuple(map(str, range(len(pred_dist)) if uids is None else uids))
         if len(ids) != len(pred_dist):
             raise DataError(f"{len(pred_dist):,} inputs but {len(ids):,} uids; give one for each")
@@ -213,7 +213,7 @@ class TrainedHead(ModelHubMixin, library_name="soft-labels"):
         """Distributions of inputs, block by block."""
         found = [torch.empty(0, len(self.class_names))]
         for start in range(0, len(inputs), _BLOCK):
-            block = [tuple(one) if isinstance(one, list) else one for one in inputs[start : start + _BLOCK]]
+            block = inputs[start : start + _BLOCK]
             uids = tuple(str(start + place) for place in range(len(block)))
             rows, refused = self.features(Items(uids, block, self.settings.reads))  # type: ignore[arg-type]
             if refused:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from soft_labels.annotations.base import Items
 from soft_labels.annotations.table.blocks import item_blocks
-from soft_labels.annotations.table.settings import TableSettings
+from soft_labels.annotations.table.settings import Missing, TableSettings
 from soft_labels.encoders.base import Encoder
 from soft_labels.encoders.vectors import VectorFileEncoder
 from soft_labels.errors import ConfigError, DataError
@@ -23,7 +23,6 @@ from soft_labels.training.prediction_table import TableFormat, prediction_column
 
 logger = logging.getLogger(__name__)
 BLOCK = 4_096
-Odd = Literal["error", "drop"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,13 @@ class ItemTable:
         path: The file, a folder of files, or, for a head that reads vectors, the file of vectors.
         columns: What its columns are called, by setting of ``TableDataModule``, where they are not called as in
             training.
-        odd: Whether a row without text, or an item that cannot be read, is an error or left out.
+        missing: Whether a row without text, or an item that cannot be read, is an error or left out.
         rows: Items that are in memory at a time.
     """
 
     path: Path
     columns: dict[str, Any] = field(default_factory=dict)
-    odd: Odd = "error"
+    missing: Missing = "error"
     rows: int = BLOCK
 
 
@@ -95,10 +94,10 @@ def _kept(block: Block, table: ItemTable) -> tuple[tuple[str, ...], Tensor]:
         return block.uids, block.features
     first = min(block.refused)
     words = f"{table.path}: item {block.uids[first]!r} cannot be read: {block.refused[first]}"
-    if table.odd == "error":
+    if table.missing == "error":
         raise DataError(
             f"{words} ({len(block.refused):,} of the {len(block.uids):,} items read with it are so); correct them, or "
-            "leave them out with --odd drop"
+            "set missing: drop"
         )
     logger.warning("%s", words)
     rows = [place for place in range(len(block.uids)) if place not in block.refused]
@@ -135,7 +134,7 @@ def _settings(head: TrainedHead, table: ItemTable) -> TableSettings:
     known = ("uid_column", "text_column", "second_text_column", "text_template", "image_column", "encoding")
     if unknown := sorted(columns.keys() - set(known)):
         raise ConfigError(f"wanted settings of columns ({', '.join(known)}), got {unknown[0]}")
-    return TableSettings(form="long", label_column="label", missing=table.odd, **columns)
+    return TableSettings(form="long", label_column="label", missing=table.missing, **columns)
 
 
 def _block(head: TrainedHead, items: Items) -> Block:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from soft_labels.errors import ConfigError, DataError, TrainingError
 from soft_labels.heads.config import HeadConfig, Reads
 from soft_labels.heads.export import with_numbers
 from soft_labels.heads.head import STORE, TrainedHead, of_encoder
+from soft_labels.heads.inputs import read_inputs
 from soft_labels.training.calibration import CalibratedHead, make_calibration
 from soft_labels.training.population import PopulationEngine
 from soft_labels.training.predict import predict
@@ -162,11 +164,13 @@ def fit_network(
         TrainingError: Training broke down.
     """
     step = make_calibration(calibration)
-    (result,) = PopulationEngine(accelerator=accelerator).train(data, [spec], keep_heads=True)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.filterwarnings("ignore", "entropy_corr is nan")  # of one label an item; its curve is not shown
+        (result,) = PopulationEngine(accelerator=accelerator).train(data, [spec], keep_heads=True)
+        network = CalibratedHead(head_of(data, result), step).eval()
     if not math.isfinite(result.curve["val/loss"][result.best_epoch]):
         raise TrainingError(f"training broke down: no epoch has a finite validation loss; lower lr (now {spec.lr:g})")
     rows = data.dataset.rows("val")
-    network = CalibratedHead(head_of(data, result), step).eval()
     step.fit(predict(network.head, data.features, rows), data.dataset.observed.take(rows))
     return network
 
@@ -199,38 +203,6 @@ def _one_hot(labels: NDArray[Any]) -> tuple[Tensor, tuple[str, ...]]:
     if len(classes) < 2:
         raise DataError(f"wanted labels of at least two classes, got {len(classes)}")
     return torch.from_numpy(np.eye(len(classes))[positions]), tuple(map(str, classes))
-
-
-def read_inputs(inputs: Any) -> tuple[Reads, Any]:
-    """What inputs are, and the inputs themselves: a list, or features float32 ``[N, D]``.
-
-    Args:
-        inputs: See :func:`train`.
-
-    Raises:
-        DataError: They are nothing that a head reads.
-    """
-    if isinstance(inputs, str):
-        raise DataError("wanted a list of texts, got one text")
-    if hasattr(inputs, "shape") and len(inputs.shape) == 2:
-        return "vectors", torch.from_numpy(np.array(inputs, dtype=np.float32))
-    rows = [tuple(one) if isinstance(one, list) else one for one in inputs]
-    kinds = {_kind(one) for one in rows}
-    if len(kinds) != 1 or (kind := kinds.pop()) is None:
-        raise DataError(
-            "wanted texts, pairs of texts, paths of images or arrays of pixels, all of one kind, or features [N, D] as "
-            f"an array; got {', '.join(sorted({type(one).__name__ for one in rows})) or 'nothing'}"
-        )
-    return kind, rows
-
-
-def _kind(one: Any) -> Modality | None:
-    """What an input is."""
-    if isinstance(one, str):
-        return "text"
-    if isinstance(one, tuple) and len(one) == 2 and all(isinstance(side, str) for side in one):
-        return "text_pair"
-    return "image" if isinstance(one, Path) or (isinstance(one, np.ndarray) and one.ndim == 3) else None
 
 
 def _default_encoder(modality: Modality) -> Encoder:

@@ -71,7 +71,7 @@ def test_a_row_without_text_is_an_error_or_left_out_aloud(tmp_path: Path, caplog
     with pytest.raises(DataError, match=r"row 2 .*no value in column 'text' .2 rows are so"):
         predicted(toy_head(), path)
     with caplog.at_level("WARNING"):
-        assert predicted(toy_head(), path, odd="drop")["uid"].to_list() == ["a"]
+        assert predicted(toy_head(), path, missing="drop")["uid"].to_list() == ["a"]
     assert "2 of 3 rows left out: no value in column 'text'" in caplog.text
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
 
@@ -106,7 +106,7 @@ def test_images_that_are_missing_or_broken_are_named_or_left_out(
         predicted(image_head(), path)
     assert not (tmp_path / "out.parquet").exists()
     with caplog.at_level("WARNING"):
-        assert predicted(image_head(), path, odd="drop")["uid"].to_list() == ["a", "c"]
+        assert predicted(image_head(), path, missing="drop")["uid"].to_list() == ["a", "c"]
     assert "2 of 4 items left out, which could not be read" in caplog.text
 
 
