@@ -236,8 +236,8 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(
-            f"wanted data sets of different names, got {', '.join(twice)} more than once; make an experiment for each "
-            "encoder, or give a table another data.dataset_name"
+            f"wanted data sets of different names, got {', '.join(twice)} more than once; give one of them another "
+            "data.dataset_name"
         )
 
 
