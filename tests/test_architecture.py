@@ -14,6 +14,7 @@ MOST_LINES = 400
 ARROWS = {
     "errors": "",
     "files": "",
+    "consent": "errors",
     "palette": "",
     "progress": "",
     "distributions": "",
@@ -22,15 +23,17 @@ ARROWS = {
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",
     "data": "annotations distributions embeddings encoders.base errors files trust.draws",
+    "heads": "annotations consent data distributions embeddings encoders errors files metrics progress training trust",
     "training": "data distributions embeddings errors files metrics palette progress",
     "runs": "annotations data distributions errors files metrics training trust",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training trust",
     "report": "errors experiment.budget experiment.index files metrics palette runs training",
-    "commands": "annotations data distributions embeddings encoders errors experiment files metrics progress report "
-    "runs sweep training trust",
+    "commands": "annotations consent data distributions embeddings encoders errors experiment files heads metrics "
+    "progress report runs sweep training trust",
     "trust": "distributions errors metrics",
-    "__init__": "",
+    "__init__": "heads",
+    "sklearn": "annotations data distributions embeddings errors heads training",
     "__main__": "commands.configurations errors",
 }
 # Tests of what no single module does.

@@ -137,7 +137,10 @@ class Dataset:
     def _rows(self) -> dict[SplitName, Tensor]:
         """Positions of each part's items."""
         position = {uid: row for row, uid in enumerate(self.data.uids)}
-        return {part: torch.tensor([position[uid] for uid in getattr(self.split, part)]) for part in SPLIT_NAMES}
+        return {
+            part: torch.tensor([position[uid] for uid in getattr(self.split, part)], dtype=torch.long)
+            for part in SPLIT_NAMES
+        }
 
     def rows(self, part: SplitName) -> Tensor:
         """Positions of a part's items in the data, int64 ``[n]``."""

@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
@@ -174,6 +175,13 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
             rows = known_rows(data.uids, self.encoder, data.name)
             data = data if len(rows) == len(data) else data.take(rows)
         return Dataset(data, self.split_ratios, self.split_seed, self.group_split, self.tie, self.stratify)
+
+    @property
+    def item_columns(self) -> dict[str, Any]:
+        """What a table of new items calls its columns, by setting of ``TableDataModule``."""
+        shown = {"text_pair": {"text_column": "text", "second_text_column": "second_text"}}
+        modality = self.dataset.data.modality
+        return {"uid_column": "uid", **shown.get(modality, {f"{modality}_column": modality})}
 
     @cached_property
     def source(self) -> FeatureSource:

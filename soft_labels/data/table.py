@@ -128,6 +128,13 @@ class TableDataModule(AnnotationDataModule):
         """Read the table."""
         return read_table(self.path, self.settings)
 
+    @property
+    def item_columns(self) -> dict[str, Any]:
+        """Those of this table."""
+        named = ("uid_column", "text_column", "second_text_column", "text_template", "image_column")
+        found = {name: getattr(self.settings, name) for name in named}
+        return {name: value for name, value in found.items() if value is not None or name == "uid_column"}
+
     @cached_property
     def items_to_predict(self) -> Items:
         """The items of the second table where there is one."""

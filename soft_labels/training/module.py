@@ -13,6 +13,7 @@ from soft_labels.data import EmbeddedDataModule
 from soft_labels.data.batches import Batch, BatchLoader, epoch_seed
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SplitName
+from soft_labels.embeddings import features_alike
 from soft_labels.errors import ConfigError, TrainingError
 from soft_labels.metrics import MeanLoss, all_metrics, core_metrics
 from soft_labels.training.best import migrated
@@ -298,9 +299,7 @@ def check_identity(trained: dict[str, Any], here: dict[str, Any], predicting: bo
 
 def _comparable(value: Any, predicting: bool) -> Any:
     """A part of an identity; new items have their vectors in a new file, which is then not compared."""
-    if not predicting or not isinstance(value, dict):
-        return value
-    return {key: each for key, each in value.items() if key.split(".")[-1] not in {"vectors", "uids", "uid_column"}}
+    return features_alike(value) if predicting and isinstance(value, dict) else value
 
 
 def _labels_of(batches: Sequence[Batch]) -> tuple[Tensor, Tensor, Tensor | None]:

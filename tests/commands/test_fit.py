@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
@@ -67,6 +68,13 @@ def test_predict_writes_a_distribution_for_every_item(run_cli: RunCli, trained: 
     path = run_folder(tmp_path) / "predictions.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    written = run_cli("predict", *elsewhere(trained, tmp_path / "again"), "--format=parquet")
+    assert written.code == 0, written.err
+    (parquet,) = (tmp_path / "again").rglob("predictions.parquet")
+    frame = pl.read_parquet(parquet)
+    assert frame.columns == list(rows[0])
+    assert frame["uid"].to_list() == [row["uid"] for row in rows]
+    assert frame["p_neutral"].to_list() == pytest.approx([float(row["p_neutral"]) for row in rows], abs=1e-6)
     split = json.loads((trained.folder / "split.json").read_text(encoding="utf-8"))
     assert result.code == 0
     assert f"48 predicted distributions in {path}" in result.out
@@ -76,6 +84,7 @@ def test_predict_writes_a_distribution_for_every_item(run_cli: RunCli, trained: 
     for row in rows:
         shares = [float(row[f"p_{name}"]) for name in ("entailment", "neutral", "contradiction")]
         assert sum(shares) == pytest.approx(1, abs=1e-6)
+        assert float(row[f"p_{row['top_class']}"]) == max(shares)
         assert float(row["entropy_nats"]) == pytest.approx(-sum(p * math.log(p) for p in shares), abs=1e-5)
 
 

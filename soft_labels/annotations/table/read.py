@@ -223,8 +223,7 @@ def _inputs(path: Path, shown: Sequence[Sequence[str]], modality: Modality) -> S
         return shown[0]
     if modality == "text_pair":
         return list(zip(*shown, strict=True))
-    folder = path if path.is_dir() else path.parent
-    images = [folder / name.strip() for name in shown[0]]
+    images = images_of(path, shown[0])
     missing = [image for image in images if not image.is_file()]
     if missing:
         raise DataError(
@@ -232,3 +231,9 @@ def _inputs(path: Path, shown: Sequence[Sequence[str]], modality: Modality) -> S
             "image paths are relative to the table's folder"
         )
     return images
+
+
+def images_of(path: Path, names: Sequence[str]) -> list[Path]:
+    """The files of image paths that are relative to a table's folder, there or not."""
+    folder = path if path.is_dir() else path.parent
+    return [folder / name.strip() for name in names]
