@@ -204,7 +204,8 @@ class _Library:
         values = {arm: {name: _values(metrics[name], runs) for name in metrics} for arm, runs in judged.items()}
         overlap = 0.0 if same_items else index.description["test"] / index.description["train"]
         single = [arm for arm, runs in records.items() if self.arms[arm].ensemble or unseeded(runs)]
-        return Repeats(records, judged, val, counts, values, frozenset(single if same_items else []), same_items, overlap)
+        alone = frozenset(single if same_items else [])
+        return Repeats(records, judged, val, counts, values, alone, same_items, overlap)
 
     def _counts(self, record: RunRecord) -> PartCounts:
         """Label counts of a run's split."""

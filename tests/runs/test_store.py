@@ -126,7 +126,7 @@ def one_digit(path: Path) -> None:
         path.write_text(path.read_text().replace("0.5", "0.4"))
         return
     frame = pl.read_parquet(path)
-    name = "logits" if "logits" in frame.columns else "label_counts"
+    name = "label_counts" if "label_counts" in frame.columns else frame.columns[-1]
     values = frame[name].to_list()
     values[-1][0] += 1
     frame.with_columns(pl.Series(name, values, dtype=frame.schema[name])).write_parquet(path)
