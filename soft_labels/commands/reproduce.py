@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 from jsonargparse import ArgumentParser
 
+from soft_labels.commands.configurations import check_text
 from soft_labels.commands.fit import show_progress
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import ConfigError
@@ -47,6 +48,9 @@ class ExperimentSettings:
     def __post_init__(self) -> None:
         if not self.datasets or not self.sweeps:
             raise ConfigError("wanted at least one data set and one sweep, got none; name them in the configuration")
+        for name in (self.name, *self.sweeps):
+            if not name or name.startswith(".") or set(name) & {"/", "\\", "\0"}:
+                raise ConfigError(f"wanted a name that can name a file, got {name!r}; leave out / and \\")
 
 
 def run_reproduce(arguments: list[str]) -> None:
@@ -88,6 +92,9 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
 
 def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str]) -> list[SweepOptions]:
     """The parsed sweeps of one data set, in the order of the settings."""
+    for path in map(Path, (*files, *settings.sweeps.values())):
+        if path.is_file():
+            check_text(path)
     configs = [f"--config={path}" for path in files]
     sweeps = [parse_sweep([*configs, *of_fit, f"--sweep={_as_file(path)}"]) for path in settings.sweeps.values()]
     defaults = sweeps[0].cli.parser.get_defaults()

@@ -1,7 +1,8 @@
 """A data set with its split and what was observed: everything that needs no features."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -12,6 +13,8 @@ from soft_labels.data.batches import Observed
 from soft_labels.data.split import SPLIT_NAMES, Split, SplitName, draw_split
 from soft_labels.distributions import TiePolicy, label_distribution, majority_label
 from soft_labels.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Dataset:
         tie: Which class wins a tied majority.
         stratify: Whether each part holds the classes in the proportions of the whole.
         given_split: A split that was given and is not drawn; the settings above then say nothing.
+        warn: What takes a warning of small or missing parts; the log, if not given.
     """
 
     data: AnnotatedData
@@ -35,6 +39,7 @@ class Dataset:
     tie: TiePolicy = "lowest"
     stratify: bool = True
     given_split: Split | None = None
+    warn: Callable[[str], object] = field(default=logger.warning, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -75,6 +80,7 @@ class Dataset:
             groups=self._groups(),
             stratify=self.stratify,
             class_names=self.data.class_names,
+            warn=self.warn,
         )
 
     def _groups(self) -> Sequence[str] | None:
@@ -110,12 +116,16 @@ class Dataset:
         """The part that each uid belongs to."""
         return {uid: part for part in SPLIT_NAMES for uid in getattr(self.split, part)}
 
-    def redrawn(self, split_seed: int) -> "Dataset":
+    def redrawn(self, split_seed: int, warn: Callable[[str], object] | None = None) -> "Dataset":
         """The same annotations on another split.
+
+        Args:
+            split_seed: Its seed.
+            warn: What takes its warnings, which may repeat those of other splits; what took those of this one.
 
         Raises:
             ConfigError: The split was given.
         """
         if self.given_split is not None:
             raise ConfigError(f"{self.name} has a given split, which is not redrawn; leave it out to draw one")
-        return replace(self, split_seed=split_seed)
+        return replace(self, split_seed=split_seed, warn=warn or self.warn)

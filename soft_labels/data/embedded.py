@@ -1,6 +1,7 @@
 """A data set with the frozen features of its items: what a head is trained on."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -48,9 +49,9 @@ class EmbeddedDataset:
         """Whether the classes are ordered."""
         return self.dataset.ordinal
 
-    def redrawn(self, split_seed: int) -> "EmbeddedDataset":
-        """The same features and annotations on another split."""
-        return replace(self, dataset=self.dataset.redrawn(split_seed))
+    def redrawn(self, split_seed: int, warn: Callable[[str], object] | None = None) -> "EmbeddedDataset":
+        """The same features and annotations on another split, as :meth:`Dataset.redrawn` gives it."""
+        return replace(self, dataset=self.dataset.redrawn(split_seed, warn))
 
     def identity(self) -> dict[str, Any]:
         """What a head trained on these data depends on; travels with its checkpoint as plain JSON values."""

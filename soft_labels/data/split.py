@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -58,6 +58,7 @@ def draw_split(
     groups: Sequence[str] | None = None,
     stratify: bool = True,
     class_names: Sequence[str] | None = None,
+    warn: Callable[[str], object] = logger.warning,
 ) -> Split:
     """Draw train, val and test so that each holds the classes in the proportions of the whole.
 
@@ -72,6 +73,7 @@ def draw_split(
         groups: ``[N]`` items that share a group land in the same part; shares are then met as closely as groups allow.
         stratify: Whether classes count; if not, each item, or each group, is dealt out as if all had one class.
         class_names: ``[C]`` what warnings call the classes; their numbers from 0, if not given.
+        warn: What takes a warning.
 
     Raises:
         DataError: The ratios are no shares, no class has as many items as there are parts, or there are too few groups
@@ -92,8 +94,8 @@ def draw_split(
     )
     _complete(parts, labels, units, seed)
     if stratify:
-        _warn_of_classes(parts, labels, class_names or [f"number {label}" for label in range(labels.max() + 1)])
-    _warn_of_size(int((parts == SPLIT_NAMES.index("test")).sum()))
+        _warn_of_classes(parts, labels, class_names or [f"number {label}" for label in range(labels.max() + 1)], warn)
+    _warn_of_size(int((parts == SPLIT_NAMES.index("test")).sum()), warn)
     return Split(
         *(tuple(uids[row] for row in np.flatnonzero(parts == part).tolist()) for part in range(len(SPLIT_NAMES)))
     )
@@ -165,23 +167,25 @@ def _may_leave(unit: np.int64, parts: NDArray[np.int64], labels: NDArray[np.int6
     return bool(np.isin(labels[mine], labels[rest]).all())
 
 
-def _warn_of_classes(parts: NDArray[np.int64], labels: NDArray[np.int64], names: Sequence[str]) -> None:
+def _warn_of_classes(
+    parts: NDArray[np.int64], labels: NDArray[np.int64], names: Sequence[str], warn: Callable[[str], object]
+) -> None:
     """Name the classes that do not stand in every part."""
     for label in np.unique(labels):
         lacking = [name for part, name in enumerate(SPLIT_NAMES) if not _stands(label, part, parts, labels)]
         if lacking:
             where = " and ".join(lacking)
-            logger.warning(
-                "class %s is the majority of %d item(s) and is absent from %s: no score there says anything of it; add "
-                "items, merge it with another class, or set stratify to false",
-                repr(names[label]), int((labels == label).sum()), where,
-            )  # fmt: skip
+            warn(
+                f"class {names[label]!r} is the majority of {int((labels == label).sum())} item(s) and is absent from "
+                f"{where}: no score there says anything of it; add items, merge it with another class, or set stratify "
+                "to false"
+            )
 
 
-def _warn_of_size(items: int) -> None:
+def _warn_of_size(items: int, warn: Callable[[str], object]) -> None:
     """Say that a test part is small."""
     if items < SMALL_TEST:
-        logger.warning("the test part has %d items: each one is %.1f%% of a mean over them", items, 100 / items)
+        warn(f"the test part has {items} items: each one is {100 / items:.1f}% of a mean over them")
 
 
 def _stratified(

@@ -1,6 +1,7 @@
 """The whole experiment: on each data set search for every arm, choose, repeat over seeds and over splits, judge."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -199,8 +200,11 @@ class DatasetRuns:
         """The same with another split for each seed, the same split for every arm."""
         together = zip(*(self._seeded(record) for record in best.values()), strict=True)
         first = self.data.dataset.split_seed + 1
-        tasks = [Task(self.data.redrawn(first + seed), specs) for seed, specs in enumerate(together)]
+        warned: list[str] = []
+        tasks = [Task(self.data.redrawn(first + seed, warned.append), specs) for seed, specs in enumerate(together)]
         found = self.runner.run_all(tasks, judged=True)
+        for warning, times in Counter(warned).items():
+            logger.warning("%s, %d of %d redrawn splits: %s", self.data.name, times, len(tasks), warning)
         logger.info("%s: %d redrawn splits", self.data.name, len(tasks))
         return {arm: [records[place].id for records in found] for place, arm in enumerate(best)}
 
