@@ -45,8 +45,11 @@ TESTS_OF_THE_WHOLE = {
     "test_ddp",
     "test_dependencies",
     "test_extension",
+    "test_faults",
+    "test_full_disk",
     "test_notebooks",
     "test_readme",
+    "test_slurm",
     "test_wheel",
 }
 

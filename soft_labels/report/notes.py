@@ -155,8 +155,8 @@ PEERS = (
 )
 CLAIMS = (
     "What is left of the paper's claims when the hard head gets one temperature, fitted to the annotators of the "
-    "validation items. Survives: better also beside that. Holds: no loss was found. Tests are adjusted by Holm's method "
-    "over this table; nothing is called better or worse where the interval holds 0."
+    "validation items. Survives: better also beside that. Holds: no loss was found. Tests are adjusted by Holm's "
+    "method over this table; nothing is called better or worse where the interval holds 0."
 )
 
 
@@ -169,7 +169,5 @@ def added(arms: Sequence[str]) -> list[str]:
     if not arms:
         return []
     what = "is no arm" if len(arms) == 1 else "are no arms"
-    return [
-        f"{listed(arms)} {what} of the experiment: derived by this report from the kept predictions, by one temperature "
-        "fitted to the annotators of the validation items."
-    ]
+    how = "by one temperature fitted to the annotators of the validation items"
+    return [f"{listed(arms)} {what} of the experiment: derived by this report from the kept predictions, {how}."]
