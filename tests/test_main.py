@@ -50,8 +50,8 @@ def test_an_unknown_command_is_one_line() -> None:
     done = module("train")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "soft-labels: error: unknown command 'train'; choose one of fit, validate, test, predict, compare, sweep, "
-        "storage, reproduce, report, cluster, embed, data\n"
+        "soft-labels: error: unknown command 'train'; choose one of fit, validate, test, predict, export, compare, "
+        "sweep, storage, reproduce, report, cluster, embed, data\n"
     )
 
 
