@@ -84,8 +84,10 @@ def quick_form(command: str, quick: tuple[str, ...], folder: Path) -> list[str]:
     runs = sorted(folder.glob("lightning_logs/*/*/checkpoints"), key=os.path.getmtime)
     arguments = shlex.split(command.replace("RUN", str(runs[-1].parent) if runs else "RUN"))[1:]
     extra: list[str] = []
-    if arguments[0] in {"fit", "compare"}:
+    if arguments[0] in {"fit", "compare", "budget"}:
         extra += quick
+    if arguments[0] == "budget":
+        extra += ["--draws=2", "--seeds=1", "--ladder=[1,5]"]
     if arguments[0] == "compare":
         extra += ["--seeds=1"]
     if arguments[0] == "reproduce":
