@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from typing import TypeVar
 
 from soft_labels.report.chart_figures import entropy_figure, loss_figure
-from soft_labels.report.content import Report, Section, Table
+from soft_labels.report.arm_figures import effect_figure, entropy_scatter, reliability_figure
+from soft_labels.report.content import Figure, Report, Section, Table
 from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import listed
 from soft_labels.report.item_figures import median_figure, same_class_figure, spread_figure
+from soft_labels.report.ladder import ladder_figure
 from soft_labels.report.paper import CITATION, DISAGREEMENTS, PAPER
 from soft_labels.report.reading import (
     across_sentences,
@@ -17,35 +20,49 @@ from soft_labels.report.reading import (
     scope_sentence,
     setting_sentence,
 )
+from soft_labels.report.summary import Summary, summarise
 from soft_labels.report.tables import dataset_table, hyperparameter_table, sampler_table
 from soft_labels.report.view_tables import alignment_table, further_table, result_table, test_table
 from soft_labels.report.views import View, make_views
 from soft_labels.runs.record import RunRecord
 
+Part = TypeVar("Part", Table, Figure, Table | Figure)
 _VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
 
 
 def build_report(evidence: Evidence) -> Report:
     """The whole report; it depends on nothing but the evidence."""
-    views = make_views(evidence)
+    views, summary = make_views(evidence), summarise(evidence)
     sections = [
-        Section("Reading", _reading(evidence, views)),
-        Section("Data", parts=[dataset_table(evidence), spread_figure(evidence), entropy_figure(evidence)]),
-        Section("Search", parts=_present([hyperparameter_table(evidence), sampler_table(evidence)])),
-        *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
+        Section("Effects", [setting_sentence(evidence)], _present([effect_figure(evidence, views)])),
+        Section(
+            "Entropies and probabilities",
+            parts=[entropy_scatter(evidence, summary), reliability_figure(evidence, summary)],
+        ),
         Section("Training", parts=[loss_figure(evidence)]),
-        Section("Single items", parts=[same_class_figure(evidence), median_figure(evidence)]),
+        Section(
+            "Single items",
+            parts=_present([same_class_figure(evidence), median_figure(evidence), spread_figure(evidence)]),
+        ),
+        Section("Reading", _reading(views)),
+        Section("Data and search", parts=_present([entropy_figure(evidence), dataset_table(evidence), hyperparameter_table(evidence), sampler_table(evidence)])),
+        *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
         *_paper_section(evidence),
         Section("How these runs were made", _making(evidence)),
     ]
     compared = f"{listed(evidence.compared)} against {evidence.baseline}" if evidence.compared else evidence.baseline
-    return Report(f"{compared[:1].upper()}{compared[1:]}: {evidence.name}", sections)
+    title = f"{compared[:1].upper()}{compared[1:]}: {evidence.name}"
+    return Report(title, _lead(summary), ladder_figure(evidence, summary), sections)
 
 
-def _reading(evidence: Evidence, views: list[View]) -> list[str]:
+def _lead(summary: Summary) -> list[str]:
+    """What a reader should take away, a sentence a data set."""
+    return [one.name for one in summary.sets]
+
+
+def _reading(views: list[View]) -> list[str]:
     """The short version: what was done, what each view shows, and how far it goes."""
     return [
-        setting_sentence(evidence),
         *(
             f"{_VIEW_TITLES[view.name]}. {sentence}"
             for view in views
@@ -62,9 +79,9 @@ def _view_tables(evidence: Evidence, view: View) -> list[Table]:
     return _present([table(evidence, view) for table in make])
 
 
-def _present(tables: Sequence[Table | None]) -> list[Table]:
-    """The tables that have something to show."""
-    return [table for table in tables if table is not None]
+def _present(parts: Sequence[Part | None]) -> list[Part]:
+    """The tables and figures that have something to show."""
+    return [part for part in parts if part is not None]
 
 
 def _paper_section(evidence: Evidence) -> list[Section]:
