@@ -26,7 +26,7 @@ ARROWS = {
     "runs": "data distributions errors files metrics training",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training",
-    "report": "errors experiment.index files metrics palette runs training",
+    "report": "data.split errors experiment.index files metrics palette runs training trust",
     "commands": "annotations data distributions embeddings encoders errors experiment files metrics progress report "
     "runs sweep training trust",
     "trust": "distributions errors",
