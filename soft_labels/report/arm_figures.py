@@ -12,10 +12,11 @@ from soft_labels.metrics import METRICS, Judged
 from soft_labels.palette import GROUND, INK, MUTED, Look, shortened
 from soft_labels.report.columns import as_float
 from soft_labels.report.content import Figure, Key, Layout, Panel, Row
-from soft_labels.report.drawing import LETTER, printable
+from soft_labels.report.drawing import SMALL_LETTER, TOLD, printable
 from soft_labels.report.evidence import Evidence, SetEvidence, item_values
 from soft_labels.report.formats import listed, number
 from soft_labels.report.looks import distinct, line_keys, looks
+from soft_labels.report.notes import direction
 from soft_labels.report.paired import Floats
 from soft_labels.report.summary import SetSummary, Summary
 from soft_labels.report.views import Comparison, View
@@ -34,8 +35,8 @@ def effect_figure(evidence: Evidence, views: Sequence[View]) -> Figure | None:
     arms = views[0].compared
     panels = [
         Panel(
-            f"{dataset}: {METRICS[metric].label}",
-            [f"{'higher' if METRICS[metric].higher_is_better else 'lower'} is better"],
+            dataset,
+            [f"{METRICS[metric].label}: {direction(metric)} is better"],
             partial(_forest, _of(rows, dataset, metric), looks(evidence), arms),
         )
         for dataset in views[0].repeats
@@ -51,7 +52,7 @@ def effect_figure(evidence: Evidence, views: Sequence[View]) -> Figure | None:
         description=" ".join(_effect_in_words(row) for row in rows),
         rows=rows,
         panels=panels,
-        layout=Layout(_ROW * len(arms) + 0.06, 0.12 + LETTER * min(_NAME, max(map(len, arms))), 0.12, 0.3),
+        layout=Layout(_ROW * len(arms) + 0.06, 0.1 + SMALL_LETTER * min(_NAME, max(map(len, arms))), 0.12, 0.3),
         keys=[Key("seeds on one split", partial(_sign, "o", True)), *redrawn, Key("not told apart", partial(_sign, "o", False))],
     )
 
@@ -169,7 +170,7 @@ def _correlations(one: SetSummary, arms: Sequence[str]) -> list[str]:
     first = one.arms[arms[0]].fixed
     each = [f"{arm} {number(one.arms[arm].fixed.entropy_corr, 2)}" for arm in arms]
     perfect = f"perfect model {number(first.ceiling_low, 2)} to {number(first.ceiling_high, 2)}"
-    return textwrap.wrap(f"correlation: {', '.join([*each, perfect])}", 48)
+    return textwrap.wrap(f"correlation: {', '.join([*each, perfect])}", TOLD)
 
 
 def _scatter(rows: Sequence[Row], shown: Mapping[str, Look], axes: Axes) -> None:
@@ -224,7 +225,7 @@ def _reliability(one: SetEvidence, arm: str) -> list[Row]:
 def _gaps(one: SetSummary, arms: Sequence[str]) -> list[str]:
     """Mean distances of probabilities from shares."""
     each = [f"{arm} {number(one.arms[arm].fixed.reliability_error, 3)}" for arm in arms]
-    return textwrap.wrap(f"gap: {', '.join(each)}", 48)
+    return textwrap.wrap(f"gap: {', '.join(each)}", TOLD)
 
 
 def _diagram(rows: Sequence[Row], shown: Mapping[str, Look], axes: Axes) -> None:

@@ -104,6 +104,7 @@ def _losses(rows: Sequence[Row], shown: Mapping[str, Look], axes: Axes) -> None:
         )  # fmt: skip
     axes.set(xlabel="epoch", ylabel="validation loss")
     axes.grid(axis="y")
+    axes.locator_params(axis="y", nbins=5)
     axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
 
 

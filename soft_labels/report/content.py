@@ -65,7 +65,7 @@ class Layout:
     """
 
     height: float
-    left: float = 0.42
+    left: float = 0.46
     right: float = 0.1
     bottom: float = 0.42
 

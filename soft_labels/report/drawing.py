@@ -19,8 +19,9 @@ from soft_labels.report.content import Figure, Key, Panel
 WIDTH = 2.4  # inches of a panel; three are as wide as a page of a paper
 POINTS = 72
 SMALL, TEXT, HEAD = 6.0, 6.5, 8.0  # points of letters
-LETTER = 0.056  # inches of an average letter of a text
-_TITLE, _LINE, _ABOVE, _EDGE = 0.16, 0.115, 0.12, 0.04  # a title's base line, a line, a gap above a plane, and a margin
+TOLD = 44  # letters of a line below a title
+LETTER, SMALL_LETTER = 0.056, 0.051  # inches of an average letter of a text, and of a small one
+_TITLE, _LINE, _ABOVE, _EDGE = 0.16, 0.115, 0.2, 0.04  # a title's base line, a line, a gap above a plane, and a margin
 _KEY_HEIGHT, _KEY_SIGN, _KEY_GAP = 0.16, 0.3, 0.12
 _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -63,13 +64,6 @@ _STYLE = {
 }
 ET.register_namespace("", _SVG)
 ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-
-
-class Piece(NamedTuple):
-    """A part of a drawing that can stand alone, as SVG in the colours of a page's theme, and its size in inches."""
-
-    svg: str
-    width: float
 
 
 class _Box(NamedTuple):
@@ -137,7 +131,7 @@ class Drawing:
         for unneeded in root.findall(f"{{{_SVG}}}metadata"):
             root.remove(unneeded)
         for element in root.iter():
-            for key in {"d", "x", "y", "transform"} & element.keys():
+            for key in {"d", "x", "y", "transform"} & set(element.keys()):
                 element.set(key, _NUMBER.sub(lambda found: f"{float(found[0]):.2f}", element.get(key, "")))
         return root
 
@@ -158,26 +152,28 @@ class Drawing:
             self.canvas.savefig(written, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
         return written.getvalue()
 
-    def keys(self) -> list[Piece]:
+    def keys(self) -> list[str]:
         """The legend, a piece an entry."""
         return [self._piece(name) for name in self._boxes if name.startswith("key")]
 
-    def panels(self) -> list[Piece]:
+    def panels(self) -> list[str]:
         """The panels, in order."""
         return [self._piece(name) for name in self._boxes if name.startswith("panel")]
 
-    def _piece(self, name: str) -> Piece:
-        """One part, with the definitions that it refers to under names that no other part uses."""
+    def _piece(self, name: str) -> str:
+        """One part as SVG in the colours of a page's theme, with the definitions that it refers to under names that no other part uses."""
         group = next(element for element in self._root.iter() if element.get("id") == name)
         used = set(_REFERENCE.findall(ET.tostring(group, encoding="unicode")))
-        shared = [one for part in self._root.findall(f"{{{_SVG}}}defs") for one in part if one.get("id") in used]
+        own = set(group.iter())
+        everywhere = [one for part in self._root.iter(f"{{{_SVG}}}defs") for one in part]
+        shared = [one for one in everywhere if one.get("id") in used and one not in own]
         box = self._boxes[name]
         view = " ".join(f"{POINTS * value:.6g}" for value in box)
         svg = ET.Element("svg", {"viewBox": view})
         defs = ET.SubElement(svg, "defs")
         defs.extend(_plain(one, used, f"{self.figure.name}-{name}-") for one in shared)
         svg.append(_plain(group, used, f"{self.figure.name}-{name}-"))
-        return Piece(ET.tostring(svg, encoding="unicode"), box.width)
+        return ET.tostring(svg, encoding="unicode")
 
 
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")

@@ -10,17 +10,17 @@ from matplotlib.patches import Rectangle
 from scipy.special import rel_entr
 
 from soft_labels.experiment.index import Examples, ItemExample
-from soft_labels.palette import ANNOTATORS, GROUND, shortened
+from soft_labels.palette import ANNOTATORS, GROUND, RULE, shortened
 from soft_labels.report.columns import as_float
 from soft_labels.report.content import Figure, Key, Layout, Panel, Row
-from soft_labels.report.drawing import LETTER, SMALL, printable
+from soft_labels.report.drawing import SMALL, SMALL_LETTER, TOLD, printable
 from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.formats import number
 from soft_labels.report.looks import looks
 
-_LINES, _LETTERS, _NAME = 4, 46, 16  # lines of a text and their letters, letters of a class
+_LINES, _NAME = 4, 16  # lines of a text, letters of a class
 _CLASS = 0.17  # inches of a class
-_HATCHES = ("", "....", "////", "\\\\\\\\", "xxxx")  # annotators, the baseline and others, told apart without colour
+_HATCHES = ("", "////", "\\\\\\\\", "----", "||||")  # annotators, the baseline and others, told apart without colour
 _SAID = "annotators"
 
 
@@ -28,7 +28,7 @@ def spread_figure(evidence: Evidence) -> Figure:
     """Items from near-consensus to strong disagreement."""
     shown = [(one, item) for one in evidence.sets for item in one.index.examples.spread]
     words = [f"{one.name}, {item.uid}: {_in_words(one.index.class_names, item.label_dist)}." for one, item in shown]
-    rows = [_rows(one, item) for one, item in shown]
+    rows, most = [_rows(one, item) for one, item in shown], _most(evidence)
     return Figure(
         name="spread",
         title="From near-consensus to strong disagreement",
@@ -36,7 +36,7 @@ def spread_figure(evidence: Evidence) -> Figure:
         description=" ".join(words),
         rows=[row for own in rows for row in own],
         panels=[
-            Panel(f"{one.name}: {item.uid}", _wrapped(item.text), partial(_bars, own, {_SAID: ANNOTATORS.light}))
+            Panel(f"{one.name}: {item.uid}", _wrapped(item.text), partial(_bars, own, {_SAID: ANNOTATORS.light}, most))
             for (one, item), own in zip(shown, rows, strict=True)
         ],
         layout=_layout(evidence, 1),
@@ -78,7 +78,7 @@ def _heads_figure(
     missing = [one.name for one, item in found if item is None]
     colours = {arm: one.colour.light for arm, one in looks(evidence).items() if arm in shown[0][1].pred_dist}
     said = {_SAID: ANNOTATORS.light, **colours}
-    rows = [_rows(one, item) for one, item in shown]
+    rows, most = [_rows(one, item) for one, item in shown], _most(evidence)
     return Figure(
         name=name,
         title=title,
@@ -88,7 +88,7 @@ def _heads_figure(
         ),
         rows=[row for own in rows for row in own],
         panels=[
-            Panel(f"{one.name}: {item.uid}", [*_wrapped(item.text), _told(item)], partial(_bars, own, said))
+            Panel(f"{one.name}: {item.uid}", [*_wrapped(item.text), _told(item)], partial(_bars, own, said, most))
             for (one, item), own in zip(shown, rows, strict=True)
         ],
         layout=_layout(evidence, len(said)),
@@ -109,12 +109,16 @@ def _rows(one: SetEvidence, item: ItemExample) -> list[Row]:
 def _layout(evidence: Evidence, bars: int) -> Layout:
     """Room for the classes of the data set that has most."""
     names = [name for one in evidence.sets for name in one.index.class_names]
-    most = max(len(one.index.class_names) for one in evidence.sets)
-    left = 0.12 + LETTER * min(_NAME, max(map(len, names)))
-    return Layout(_CLASS * most * (1 if bars == 1 else 1.4), left, 0.3, 0.24)
+    left = 0.1 + SMALL_LETTER * min(_NAME, max(map(len, names)))
+    return Layout(_CLASS * _most(evidence) * (1 if bars == 1 else 1.4), left, 0.3, 0.1)
 
 
-def _bars(rows: Sequence[Row], said: Mapping[str, str], axes: Axes) -> None:
+def _most(evidence: Evidence) -> int:
+    """Classes of the data set that has most."""
+    return max(len(one.index.class_names) for one in evidence.sets)
+
+
+def _bars(rows: Sequence[Row], said: Mapping[str, str], most: int, axes: Axes) -> None:
     """A group of bars a class; the share beside it where there is one bar."""
     names = list(dict.fromkeys(str(row["class"]) for row in rows))
     width = 0.8 / len(said)
@@ -126,11 +130,14 @@ def _bars(rows: Sequence[Row], said: Mapping[str, str], axes: Axes) -> None:
             if len(said) == 1:
                 axes.annotate(f"{value:.2f}", (value, y), (2, 0), textcoords="offset points", va="center", size=SMALL)
     short = [shortened(printable(name), _NAME) for name in names]
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6), yticks=range(len(names)), yticklabels=short)
+    axes.set(xlim=(0, 1), ylim=(most - 0.4, -0.6), yticks=range(len(names)), yticklabels=short)
+    axes.xaxis.tick_top()
+    axes.spines[["top", "bottom"]].set_visible(False)
+    axes.spines["left"].set_bounds(len(names) - 0.5, -0.5)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
+    for share in (0.5, 1):
+        axes.plot([share, share], [-0.5, len(names) - 0.5], color=RULE.light, linewidth=0.5, zorder=0)
 
 
 def _sign(colour: str, place: int, axes: Axes) -> None:
@@ -168,4 +175,4 @@ def _kl(label_dist: Sequence[float], pred_dist: Sequence[float]) -> float:
 
 def _wrapped(content: str | None) -> list[str]:
     """A text in a few lines."""
-    return textwrap.wrap(printable(content or ""), _LETTERS, max_lines=_LINES, placeholder=" …")
+    return textwrap.wrap(printable(content or ""), TOLD, max_lines=_LINES, placeholder=" …")

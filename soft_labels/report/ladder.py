@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.patches import Rectangle
 from soft_labels.palette import GROUND, INK, MUTED, RULE, Look, shortened
 from soft_labels.report.columns import as_float
 from soft_labels.report.content import Figure, Key, Layout, Panel, Row
-from soft_labels.report.drawing import LETTER, SMALL, TEXT, printable
+from soft_labels.report.drawing import POINTS, SMALL, SMALL_LETTER, TEXT, printable
 from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.formats import NOT_DEFINED, number
 from soft_labels.report.looks import looks
@@ -18,7 +19,7 @@ from soft_labels.report.summary import SetSummary, Summary
 
 CONSTANT, PERFECT = "average answer", "perfect model"
 _ROW, _BAR = 0.15, 0.62  # inches of a rung, and the share of it that a bar fills
-_NAME, _NUMBERS = 18, 0.66  # letters of a name at most, and inches of the numbers at the right
+_NAME, _NUMBERS = 18, 0.44  # letters of a name at most, and inches of the shares at the right
 _ROOM, _WIDEST = 1.06, 1.6  # how far beyond the constant a plane reaches at least and at most
 _HATCH = "/" * 6
 
@@ -41,12 +42,22 @@ def ladder_figure(evidence: Evidence, summary: Summary) -> Figure:
         "gives the average answer, and a perfect one, which is still charged something because annotators are finite. "
         "Percent: how much of the way from the one to the other a head goes. Hatched: the part of its KL that is "
         "overconfidence. Lines at the ends: 95% intervals over seeds and items, for the perfect model the range over "
-        "mixtures. Each data set has its own scale; the average answer stands at the same place in all.",
+        f"mixtures. Each data set has its own scale; the average answer stands at the same place in all.{_derived(evidence)}",
         description=" ".join(_in_words(name, rows) for name, rows in rungs.items()),
         rows=[row for rows in rungs.values() for row in rows],
         panels=[Panel(one.name, _told(one), _Ladder(rungs[one.name], looks(evidence), reach)) for one in evidence.sets],
-        layout=Layout(_ROW * len(names), 0.12 + LETTER * min(_NAME, max(map(len, names))), _NUMBERS, 0.34),
+        layout=Layout(_ROW * len(names), 0.1 + SMALL_LETTER * min(_NAME, max(map(len, names))), _NUMBERS, 0.34),
         keys=[Key("overconfidence: surer than right", _hatched)],
+    )
+
+
+def _derived(evidence: Evidence) -> str:
+    """What the arms are that have no heads of their own."""
+    arms = {**evidence.arms, **evidence.added}
+    return "".join(
+        f" {name}: the heads of {form.derived_from}, followed by {form.calibration}."
+        for name, form in arms.items()
+        if form.derived_from is not None
     )
 
 
@@ -112,7 +123,10 @@ class _Ladder:
                 axes.axvline(as_float(row["kl"]), color=MUTED.light, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0)
         for place, row in enumerate(self.rows):
             self._rung(axes, place, row)
-            self._numbers(axes, place, row)
+            bold = {"weight": "bold", "size": TEXT} if row["kind"] == "arm" else {"color": MUTED.light, "size": SMALL}
+            _beside(axes, place, share(as_float(row["share_of_way"])), bold)
+        _beside(axes, -0.95, "of the way", {"color": MUTED.light, "size": SMALL})
+        self._left(axes)
         axes.set_xlabel("KL to the annotators, nats", labelpad=1)
 
     def _rung(self, axes: Axes, place: int, row: Row) -> None:
@@ -128,17 +142,29 @@ class _Ladder:
             axes.plot([low, min(high, self.widest)], [place, place], color=INK.light, linewidth=0.9)
             axes.plot([low, high], [place, place], color=INK.light, marker="|", linestyle="", markersize=4)
 
-    def _numbers(self, axes: Axes, place: int, row: Row) -> None:
-        """KL and the share of the way, in columns at the right."""
-        bold = {"weight": "bold"} if row["kind"] == "arm" else {"color": MUTED.light}
-        for inches, words, style in (
-            (0.3, number(as_float(row["kl"])), {"color": MUTED.light, "size": SMALL}),
-            (0.62, share(as_float(row["share_of_way"])), {"size": TEXT, **bold}),
-        ):
-            axes.annotate(
-                words, (1, place), (72 * inches, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                ha="right", va="center", annotation_clip=False, **style,
-            )  # fmt: skip
+    def _left(self, axes: Axes) -> None:
+        """What the best arm leaves to go, beside the perfect model."""
+        known = [row for row in self.rows if row["kind"] == "arm" and math.isfinite(as_float(row["share_of_way"]))]
+        best, floor = max(known, key=lambda row: as_float(row["share_of_way"]), default=None), self.rows[-1]
+        if best is None or not as_float(floor["kl"]) < as_float(best["kl"]) <= self.widest:
+            return
+        place, start, end = len(self.rows) - 1, as_float(floor["kl"]), as_float(best["kl"])
+        arrow = {"arrowstyle": "<->", "color": MUTED.light, "linewidth": 0.7, "mutation_scale": 5}
+        axes.annotate("", (start, place), (end, place), arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
+        ends = [(0.0, start), (start, end), (end, self.widest)]
+        low, high = max(ends, key=lambda one: one[1] - one[0])
+        axes.text(
+            (low + high) / 2, place, f"{share(1 - as_float(best['share_of_way']))} to go", ha="center", va="center",
+            size=SMALL, bbox={"facecolor": RULE.light if high == start else GROUND.light, "pad": 0.8, "linewidth": 0},
+        )  # fmt: skip
+
+
+def _beside(axes: Axes, place: float, words: str, style: Mapping[str, Any]) -> None:
+    """Words at the right of a rung, at the panel's edge."""
+    axes.annotate(
+        words, (1, place), (POINTS * (_NUMBERS - 0.04), 0), xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points", ha="right", va="center", annotation_clip=False, **style,
+    )  # fmt: skip
 
 
 def share(value: float) -> str:
