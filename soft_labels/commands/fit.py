@@ -18,6 +18,7 @@ from soft_labels.errors import ConfigError
 from soft_labels.files import naming
 from soft_labels.training.best import BestCheckpoint, WholeFileIO, read_checkpoint
 from soft_labels.training.callbacks import CurveLogger, PredictionFile, RunReport
+from soft_labels.training.kinds import HEADS
 from soft_labels.training.module import SoftLabelModule, check_identity
 from soft_labels.training.spec import RunSpec
 from soft_labels.training.trainer import (
@@ -139,6 +140,10 @@ class SoftLabelCLI(LightningCLI):
         check_device(settings)
         if self.subcommand in {None, "fit"}:
             check_settings(settings)
+            head = HEADS.get(settings.model.head)
+            if head is not None and head.solved:
+                logger.info("head %s is solved at once: trainer.max_epochs, early_stopping and data.batch_size change "
+                            "nothing", settings.model.head)  # fmt: skip
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of other data before a run's folder is made."""

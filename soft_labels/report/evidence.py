@@ -16,7 +16,7 @@ from soft_labels.metrics import METRICS, Judged
 from soft_labels.metrics.table import Metric, defined_for
 from soft_labels.report.paired import Floats
 from soft_labels.report.paper import paper_target
-from soft_labels.runs.predictions import JUDGED_PARTS
+from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
 from soft_labels.runs.record import RunRecord, rounded
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.calibration import make_calibration
@@ -39,11 +39,13 @@ class Repeats:
 
     Args:
         records: By arm, the baseline first, ``[S]`` runs; the same position has the same seed and split. Those of a
-            derived arm are the runs of the arm that it comes from.
-        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed.
+            derived arm are the runs of the arm that it comes from; an arm without a seed has the same run S times.
+        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed; the
+            same ones S times of an ensemble of S heads.
         val: The same for the validation items, after the same calibration.
         counts: ``[S]`` label counts of the split that each position has.
         values: By arm and by metric that is defined for the data, ``[S]``.
+        single: Arms that are one model, whatever the seed that they stand beside: S equal predictions.
         same_items: Whether all have the same split.
         overlap: Items in test divided by items in train where splits are redrawn, else 0.
     """
@@ -53,6 +55,7 @@ class Repeats:
     val: Mapping[str, Sequence[Judged]]
     counts: Sequence[PartCounts]
     values: Mapping[str, Mapping[str, Floats]]
+    single: frozenset[str]
     same_items: bool
     overlap: float
 
@@ -164,7 +167,7 @@ class _Library:
         """The runs of one data set."""
         runs_of = {**index.arms, **{name: index.arms[str(form.derived_from)] for name, form in self.added.items()}}
         trained = {arm: runs for arm, runs in index.arms.items() if self.arms[arm].derived_from is None}
-        splits = {arm: runs.splits for arm, runs in runs_of.items()}
+        splits = {arm: runs.splits for arm, runs in runs_of.items() if not self.arms[arm].ensemble}
         return SetEvidence(
             index=index,
             trials={
@@ -193,44 +196,62 @@ class _Library:
         """Judged runs of every arm, seed by seed."""
         records = {arm: self._found(runs) for arm, runs in keys.items()}
         _check_pairs(index.dataset, {arm: runs for arm, runs in records.items() if arm not in self.added})
-        both = {arm: [self._judged(arm, record) for record in runs] for arm, runs in records.items()}
+        both = {arm: self._judged(arm, runs) for arm, runs in records.items()}
         val, judged = ({arm: [one[part] for one in runs] for arm, runs in both.items()} for part in JUDGED_PARTS)
         counts = [self._counts(record) for record in next(iter(records.values()))]
         with_truth = all(one.true_dist is not None for runs in judged.values() for one in runs)
         metrics = defined_for(index.ordinal, with_truth)
         values = {arm: {name: _values(metrics[name], runs) for name in metrics} for arm, runs in judged.items()}
         overlap = 0.0 if same_items else index.description["test"] / index.description["train"]
-        return Repeats(records, judged, val, counts, values, same_items, overlap)
+        single = [arm for arm, runs in records.items() if self.arms[arm].ensemble or unseeded(runs)]
+        return Repeats(records, judged, val, counts, values, frozenset(single if same_items else []), same_items, overlap)
 
     def _counts(self, record: RunRecord) -> PartCounts:
         """Label counts of a run's split."""
         observed = self.store.observed(record)
         return PartCounts(*(observed[part].observed.label_counts.numpy() for part in SPLIT_NAMES))
 
-    def _judged(self, arm: str, record: RunRecord) -> dict[SplitName, Judged]:
-        """What an arm predicts for a run's items: the head's word, or what a calibration makes of it."""
-        judged, observed = self.store.judged(record), self.store.observed(record)["val"].observed
+    def _judged(self, arm: str, runs: Sequence[RunRecord]) -> list[dict[SplitName, Judged]]:
+        """What an arm predicts for each run's items; an ensemble is one model, whichever seed it stands beside."""
+        if self.arms[arm].ensemble:
+            many = [{part: one.logits for part, one in self.store.judged(record).items()} for record in runs]
+            return [self._calibrated(arm, runs[0], mean_logits(many))] * len(runs)
+        distinct = {record.id: record for record in runs}
+        judged = {
+            key: self._calibrated(arm, record, {part: one.logits for part, one in self.store.judged(record).items()})
+            for key, record in distinct.items()
+        }
+        return [judged[record.id] for record in runs]
+
+    def _calibrated(self, arm: str, record: RunRecord, logits: Logits) -> dict[SplitName, Judged]:
+        """The head's word on validation and test items, or what the arm's calibration makes of it."""
+        observed = self.store.observed(record)
         calibration = make_calibration(self.arms[arm].calibration)
         try:
-            calibration.fit(judged["val"].logits, observed)
+            calibration.fit(logits["val"], observed["val"].observed)
         except ConfigError as error:
             raise RecordError(
                 f"arm {arm}, run {record.id}: {error}; run soft-labels reproduce without this arm"
             ) from error
         with torch.inference_mode():
-            return {part: one._replace(logits=calibration(one.logits)).precise() for part, one in judged.items()}
+            return {part: observed[part].beside(calibration(logits[part])).precise() for part in JUDGED_PARTS}
 
 
 def _check_pairs(dataset: str, records: Mapping[str, Sequence[RunRecord]]) -> None:
-    """Runs at the same position have the same seed and were judged on the same items."""
-    told = {arm: [(record.spec["seed"], record.observed) for record in runs] for arm, runs in records.items()}
-    first, *others = told.values()
-    if not first or any(other != first for other in others):
-        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in told.items())
+    """Runs at the same position have the same seed, where they have one, and were judged on the same items."""
+    items = [[record.observed for record in runs] for runs in records.values()]
+    seeds = [[one.spec["seed"] for one in runs] for runs in records.values() if not unseeded(runs)]
+    if not items[0] or any(one != each[0] for each in (items, seeds) for one in each):
+        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in records.items())
         raise RecordError(
             f"{dataset}: wanted runs of every arm with the same seeds and test items, got {counts} that do not pair; "
             "run soft-labels reproduce again"
         )
+
+
+def unseeded(runs: Sequence[RunRecord]) -> bool:
+    """Whether an arm's runs have no seed: its head is solved, not trained."""
+    return all(record.run_spec.kind.solved for record in runs)
 
 
 def _values(metric: Metric, judged: Sequence[Judged]) -> Floats:

@@ -100,7 +100,8 @@ def paper_target(spec: RunSpec) -> str | None:
     Args:
         spec: How it was trained.
     """
-    return spec.target if spec.target in ("hard", "soft") and spec.loss == RunSpec.loss else None
+    plain = spec.loss == RunSpec.loss and spec.head == RunSpec.head
+    return spec.target if plain and spec.target in ("hard", "soft") else None
 
 
 def paper_arm(dataset: str, arm: str) -> PaperArm | None:

@@ -153,3 +153,24 @@ def test_nothing_is_said_that_a_person_cannot_mend(trained: Any, tmp_path: Path)
     assert "48 found" in done.stderr
     assert "litlogger" not in done.stderr
     assert "site-packages" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["logistic", "neighbours"])
+def test_a_head_that_is_solved_is_fitted_tested_and_asked_as_any_other(
+    run_cli: RunCli, toy_options: tuple[str, ...], tmp_path: Path, head: str
+) -> None:
+    options = [option for option in toy_options if "hidden_width" not in option]
+    place = (f"--trainer.default_root_dir={tmp_path}", "--trainer.enable_progress_bar=false")
+    result = run_cli("fit", *options, *place, f"--model.head={head}", "--model.calibration=temperature")
+    assert result.code == 0
+    assert f"head {head} is solved at once: trainer.max_epochs" in result.err
+    assert "best epoch 0 by val/loss" in result.err
+    checkpoint = next(tmp_path.rglob("best.ckpt"))
+    assert torch.load(checkpoint, weights_only=True)["hyper_parameters"]["head"] == head
+    for command in ("test", "predict"):
+        assert run_cli(command, *options, *place, f"--ckpt_path={checkpoint}").code == 0
+    with next(tmp_path.rglob("predictions.csv")).open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 80
+    assert all(abs(sum(float(row[f"p_{name}"]) for name in ("low", "middle", "high")) - 1) < 1e-5 for row in rows)
