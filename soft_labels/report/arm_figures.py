@@ -15,7 +15,7 @@ from soft_labels.report.content import Figure, Key, Layout, Panel, Row
 from soft_labels.report.drawing import SMALL_LETTER, TOLD, printable
 from soft_labels.report.evidence import Evidence, SetEvidence, item_values
 from soft_labels.report.formats import listed, number
-from soft_labels.report.looks import distinct, line_keys, looks
+from soft_labels.report.looks import distinct, left_out, line_keys, looks
 from soft_labels.report.notes import direction
 from soft_labels.report.paired import Floats
 from soft_labels.report.summary import SetSummary, Summary
@@ -122,7 +122,7 @@ def entropy_scatter(evidence: Evidence, summary: Summary) -> Figure:
         title="Where annotators disagree, do the heads hesitate?",
         caption=f"Entropy of the annotations and of the predictions, nats. Points: test items, at most {_POINTS} at "
         f"equal steps of label entropy, heads of the first seed of {listed(pair)}. Lines: means of all seeds over ten "
-        f"groups of items as large as one another. Dashed: as the annotators.{_left_out(evidence)}",
+        f"groups of items as large as one another. Dashed: as the annotators.{left_out(evidence)}",
         description=" ".join(f"{name}: {', '.join(words)}." for name, words in told.items()),
         rows=[row for own in rows.values() for row in own],
         panels=[Panel(name, told[name], partial(_scatter, own, shown)) for name, own in rows.items()],
@@ -201,7 +201,7 @@ def reliability_figure(evidence: Evidence, summary: Summary) -> Figure:
         caption="Mean predicted probability and mean share of the annotators, over all pairs of test item and class in "
         "ten bins, heads of the first seed; bars: two standard errors. On the dashed line a probability is the share "
         "of annotators that one will find; below it the head promises too much. Gap: mean distance from that line over "
-        f"all seeds.{_left_out(evidence)}",
+        f"all seeds.{left_out(evidence)}",
         description=" ".join(f"{name}: {', '.join(words)}." for name, words in told.items()),
         rows=[row for own in rows.values() for row in own],
         panels=[Panel(name, told[name], partial(_diagram, own, shown)) for name, own in rows.items()],
@@ -241,9 +241,3 @@ def _diagram(rows: Sequence[Row], shown: Mapping[str, Look], axes: Axes) -> None
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share of the annotators")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-
-
-def _left_out(evidence: Evidence) -> str:
-    """What the figure has no room for."""
-    others = [arm for arm in looks(evidence) if arm not in distinct(evidence)]
-    return f" Not shown for want of colours: {listed(others)}." if others else ""

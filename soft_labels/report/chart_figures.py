@@ -11,7 +11,7 @@ from soft_labels.report.columns import as_float
 from soft_labels.report.content import Figure, Layout, Panel, Row
 from soft_labels.report.drawing import TEXT
 from soft_labels.report.evidence import Evidence, SetEvidence
-from soft_labels.report.looks import line_keys, looks
+from soft_labels.report.looks import distinct, left_out, line_keys
 
 
 def entropy_figure(evidence: Evidence) -> Figure:
@@ -60,14 +60,14 @@ def _histogram(rows: Sequence[Row], mean: float, axes: Axes) -> None:
 
 def loss_figure(evidence: Evidence) -> Figure:
     """Validation loss by epoch, of every arm that trains."""
-    shown = {arm: one for arm, one in looks(evidence).items() if arm in evidence.trained}
+    shown = {arm: one for arm, one in distinct(evidence).items() if arm in evidence.trained}
     curves = {one.name: _curves(one, list(shown)) for one in evidence.sets}
     return Figure(
         name="training",
         title="Validation loss by epoch",
         caption="The runs of the first seed on the fixed split, each with its arm's best hyperparameters. Each loss is "
         "counted as its own arm's loss and target say, so heights do not compare across arms; shapes do. Ringed: the "
-        "epoch that was kept.",
+        f"epoch that was kept.{left_out(evidence)}",
         description=" ".join(
             _in_words(name, arm, [row for row in rows if row["arm"] == arm])
             for name, rows in curves.items()

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from soft_labels.experiment.index import ArmForm
 from soft_labels.palette import GROUND, INK, MUTED, RULE, Look, shortened
 from soft_labels.report.columns import as_float
 from soft_labels.report.content import Figure, Key, Layout, Panel, Row
@@ -54,11 +55,13 @@ def ladder_figure(evidence: Evidence, summary: Summary) -> Figure:
 def _derived(evidence: Evidence) -> str:
     """What the arms are that have no heads of their own."""
     arms = {**evidence.arms, **evidence.added}
-    return "".join(
-        f" {name}: the heads of {form.derived_from}, followed by {form.calibration}."
-        for name, form in arms.items()
-        if form.derived_from is not None
-    )
+    return "".join(f" {name}: {_made_of(form)}." for name, form in arms.items() if form.derived_from is not None)
+
+
+def _made_of(form: ArmForm) -> str:
+    """What an arm takes from another."""
+    heads = f"{'the mean of ' if form.ensemble else ''}the heads of {form.derived_from}"
+    return heads if form.calibration == "none" else f"{heads}, followed by {form.calibration}"
 
 
 def _order(summary: Summary) -> list[str]:
@@ -139,6 +142,7 @@ class _Ladder:
         if math.isfinite(over) and kl - over < end:
             axes.barh(place, end - (kl - over), _BAR, left=kl - over, color=colour, hatch=_HATCH, edgecolor=GROUND.light)
         if low < high:
+            axes.plot([low, min(high, self.widest)], [place, place], color=GROUND.light, linewidth=2.2)  # on any bar
             axes.plot([low, min(high, self.widest)], [place, place], color=INK.light, linewidth=0.9)
             axes.plot([low, high], [place, place], color=INK.light, marker="|", linestyle="", markersize=4)
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from soft_labels.palette import ARMS, Look, look
 from soft_labels.report.content import Key
 from soft_labels.report.evidence import Evidence
+from soft_labels.report.formats import listed
 
 
 def looks(evidence: Evidence) -> dict[str, Look]:
@@ -26,6 +27,16 @@ def distinct(evidence: Evidence) -> dict[str, Look]:
         evidence: The experiment.
     """
     return dict(list(looks(evidence).items())[: len(ARMS)])
+
+
+def left_out(evidence: Evidence) -> str:
+    """Which arms a plane of lines has no room for; nothing where it holds all.
+
+    Args:
+        evidence: The experiment.
+    """
+    others = [arm for arm in looks(evidence) if arm not in distinct(evidence)]
+    return f" Not shown for want of colours: {listed(others)}." if others else ""
 
 
 def line_keys(shown: Mapping[str, Look]) -> list[Key]:
