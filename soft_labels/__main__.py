@@ -19,6 +19,7 @@ COMMANDS = {
     "test": ("fit", "run_lightning", "metrics of a checkpoint on the test split"),
     "predict": ("fit", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
     "compare": ("compare", "run_compare", "train the heads of each arm on the same split and print them side by side"),
+    "budget": ("budget", "run_budget_command", "how many annotators an item are enough, for each arm"),
     "sweep": ("sweep", "run_sweep", "search for the best settings of each arm with Optuna"),
     "storage": ("storage", "run_storage", "serve a database of studies to many workers over gRPC"),
     "reproduce": ("reproduce", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),
