@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from soft_labels.experiment.budget import read_budgets
 from soft_labels.files import write_text, written_whole
 from soft_labels.report.build import build_report
 from soft_labels.report.content import Report
@@ -18,7 +19,7 @@ def report(folder: Path, out: Path | None = None) -> None:
         out: Where report.html, report.md, tables and figures go; FOLDER/report by default.
     """
     out = out or folder / "report"
-    write_report(build_report(load_evidence(folder)), out)
+    write_report(build_report(load_evidence(folder), read_budgets(folder)), out)
     print(f"report written: open {out / 'report.html'}; the same as {out / 'report.md'}")  # noqa: T201
 
 

@@ -53,7 +53,11 @@ def effect_figure(evidence: Evidence, views: Sequence[View]) -> Figure | None:
         rows=rows,
         panels=panels,
         layout=Layout(_ROW * len(arms) + 0.06, 0.1 + SMALL_LETTER * min(_NAME, max(map(len, arms))), 0.12, 0.3),
-        keys=[Key("seeds on one split", partial(_sign, "o", True)), *redrawn, Key("not told apart", partial(_sign, "o", False))],
+        keys=[
+            Key("seeds on one split", partial(_sign, "o", True)),
+            *redrawn,
+            Key("not told apart", partial(_sign, "o", False)),
+        ],
     )
 
 
@@ -123,7 +127,7 @@ def entropy_scatter(evidence: Evidence, summary: Summary) -> Figure:
         caption=f"Entropy of the annotations and of the predictions, nats. Points: test items, at most {_POINTS} at "
         f"equal steps of label entropy, heads of the first seed of {listed(pair)}. Lines: means of all seeds over ten "
         f"groups of items as large as one another. Dashed: as the annotators.{left_out(evidence)}",
-        description=" ".join(f"{name}: {', '.join(words)}." for name, words in told.items()),
+        description=" ".join(f"{name}: {' '.join(words)}." for name, words in told.items()),
         rows=[row for own in rows.values() for row in own],
         panels=[Panel(name, told[name], partial(_scatter, own, shown)) for name, own in rows.items()],
         layout=Layout(1.5),
@@ -147,8 +151,8 @@ def _tenths(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     for arm in arms:
         label, pred = np.mean([_entropies(judged) for judged in one.fixed.judged[arm]], axis=0)
-        for part in np.array_split(np.argsort(label, kind="stable"), min(10, len(label))):
-            rows.append(_entropy_row(one, arm, "tenth", label[part].mean(), pred[part].mean()))
+        parts = np.array_split(np.argsort(label, kind="stable"), min(10, len(label)))
+        rows += [_entropy_row(one, arm, "tenth", label[part].mean(), pred[part].mean()) for part in parts]
     return rows
 
 
@@ -202,7 +206,7 @@ def reliability_figure(evidence: Evidence, summary: Summary) -> Figure:
         "ten bins, heads of the first seed; bars: two standard errors. On the dashed line a probability is the share "
         "of annotators that one will find; below it the head promises too much. Gap: mean distance from that line over "
         f"all seeds.{left_out(evidence)}",
-        description=" ".join(f"{name}: {', '.join(words)}." for name, words in told.items()),
+        description=" ".join(f"{name}: {' '.join(words)}." for name, words in told.items()),
         rows=[row for own in rows.values() for row in own],
         panels=[Panel(name, told[name], partial(_diagram, own, shown)) for name, own in rows.items()],
         layout=Layout(1.5),
@@ -211,9 +215,11 @@ def reliability_figure(evidence: Evidence, summary: Summary) -> Figure:
 
 
 def _reliability(one: SetEvidence, arm: str) -> list[Row]:
-    """The bins of one arm."""
-    judged = one.fixed.judged[arm][0]
-    found = reliability(one.fixed.counts[0].test, judged.logits.log_softmax(-1).numpy())
+    """The bins of one arm; none of a head that says nothing finite."""
+    logits = one.fixed.judged[arm][0].logits
+    if not logits.isfinite().all():
+        return []
+    found = reliability(one.fixed.counts[0].test, logits.log_softmax(-1).numpy())
     columns = zip(found.predicted, found.observed, found.standard_error, found.pairs, strict=True)
     return [
         {"dataset": one.name, "arm": arm, "predicted": round(float(predicted), 5), "share": round(float(share), 5),

@@ -1,11 +1,13 @@
 """Evidence to report: which sections hold which tables and figures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from soft_labels.report.chart_figures import entropy_figure, loss_figure
+from soft_labels.experiment.budget import Budget
 from soft_labels.report.arm_figures import effect_figure, entropy_scatter, reliability_figure
+from soft_labels.report.budget_figure import budget_figure
+from soft_labels.report.chart_figures import entropy_figure, loss_figure
 from soft_labels.report.content import Figure, Report, Section, Table
 from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import listed
@@ -27,11 +29,17 @@ from soft_labels.report.views import View, make_views
 from soft_labels.runs.record import RunRecord
 
 Part = TypeVar("Part", Table, Figure, Table | Figure)
+_NAMED = 4  # arms of a title
 _VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
 
 
-def build_report(evidence: Evidence) -> Report:
-    """The whole report; it depends on nothing but the evidence."""
+def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
+    """The whole report; it depends on nothing but what it is given.
+
+    Args:
+        evidence: The records that an experiment names.
+        budgets: By data set, what heads reach that learn from a few annotators of each item; none where none were made.
+    """
     views, summary = make_views(evidence), summarise(evidence)
     sections = [
         Section("Effects", [setting_sentence(evidence)], _present([effect_figure(evidence, views)])),
@@ -39,20 +47,42 @@ def build_report(evidence: Evidence) -> Report:
             "Entropies and probabilities",
             parts=[entropy_scatter(evidence, summary), reliability_figure(evidence, summary)],
         ),
+        *_budget_section(evidence, budgets),
         Section("Training", parts=[loss_figure(evidence)]),
         Section(
             "Single items",
             parts=_present([same_class_figure(evidence), median_figure(evidence), spread_figure(evidence)]),
         ),
         Section("Reading", _reading(views)),
-        Section("Data and search", parts=_present([entropy_figure(evidence), dataset_table(evidence), hyperparameter_table(evidence), sampler_table(evidence)])),
+        Section(
+            "Data and search",
+            parts=_present(
+                [
+                    entropy_figure(evidence),
+                    dataset_table(evidence),
+                    hyperparameter_table(evidence),
+                    sampler_table(evidence),
+                ]
+            ),
+        ),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
         *_paper_section(evidence),
         Section("How these runs were made", _making(evidence)),
     ]
-    compared = f"{listed(evidence.compared)} against {evidence.baseline}" if evidence.compared else evidence.baseline
-    title = f"{compared[:1].upper()}{compared[1:]}: {evidence.name}"
-    return Report(title, _lead(summary), ladder_figure(evidence, summary), sections)
+    return Report(_title(evidence), _lead(summary), ladder_figure(evidence, summary), sections)
+
+
+def _title(evidence: Evidence) -> str:
+    """What is compared with what; many arms are counted."""
+    arms = listed(evidence.compared) if len(evidence.compared) <= _NAMED else f"{len(evidence.compared)} arms"
+    compared = f"{arms} against {evidence.baseline}" if evidence.compared else evidence.baseline
+    return f"{compared[:1].upper()}{compared[1:]}: {evidence.name}"
+
+
+def _budget_section(evidence: Evidence, budgets: Mapping[str, Budget]) -> list[Section]:
+    """How many annotators are enough, where it was tried."""
+    figure = budget_figure(evidence, budgets)
+    return [] if figure is None else [Section("Annotators", parts=[figure])]
 
 
 def _lead(summary: Summary) -> list[str]:

@@ -149,7 +149,9 @@ class Drawing:
         """A file of its own, with its fonts."""
         written = io.BytesIO()
         with _styled():
-            self.canvas.savefig(written, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+            self.canvas.savefig(
+                written, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
+            )
         return written.getvalue()
 
     def keys(self) -> list[str]:
@@ -161,7 +163,7 @@ class Drawing:
         return [self._piece(name) for name in self._boxes if name.startswith("panel")]
 
     def _piece(self, name: str) -> str:
-        """One part as SVG in the colours of a page's theme, with the definitions that it refers to under names that no other part uses."""
+        """One part, in the colours of a page's theme; what it refers to has names that no other part uses."""
         group = next(element for element in self._root.iter() if element.get("id") == name)
         used = set(_REFERENCE.findall(ET.tostring(group, encoding="unicode")))
         own = set(group.iter())

@@ -43,7 +43,8 @@ def ladder_figure(evidence: Evidence, summary: Summary) -> Figure:
         "gives the average answer, and a perfect one, which is still charged something because annotators are finite. "
         "Percent: how much of the way from the one to the other a head goes. Hatched: the part of its KL that is "
         "overconfidence. Lines at the ends: 95% intervals over seeds and items, for the perfect model the range over "
-        f"mixtures. Each data set has its own scale; the average answer stands at the same place in all.{_derived(evidence)}",
+        "mixtures. Each data set has its own scale; the average answer stands at the same place in "
+        f"all.{_derived(evidence)}",
         description=" ".join(_in_words(name, rows) for name, rows in rungs.items()),
         rows=[row for rows in rungs.values() for row in rows],
         panels=[Panel(one.name, _told(one), _Ladder(rungs[one.name], looks(evidence), reach)) for one in evidence.sets],
@@ -140,7 +141,9 @@ class _Ladder:
         axes.barh(place, end, _BAR, color=colour)
         over = max(as_float(row["overconfidence"]), 0.0) if arm else 0.0
         if math.isfinite(over) and kl - over < end:
-            axes.barh(place, end - (kl - over), _BAR, left=kl - over, color=colour, hatch=_HATCH, edgecolor=GROUND.light)
+            axes.barh(
+                place, end - (kl - over), _BAR, left=kl - over, color=colour, hatch=_HATCH, edgecolor=GROUND.light
+            )
         if low < high:
             axes.plot([low, min(high, self.widest)], [place, place], color=GROUND.light, linewidth=2.2)  # on any bar
             axes.plot([low, min(high, self.widest)], [place, place], color=INK.light, linewidth=0.9)
@@ -175,8 +178,8 @@ def share(value: float) -> str:
     """A share as whole percent.
 
     Example:
-        >>> share(0.604), share(-0.012)
-        ('60%', '−1%')
+        >>> share(0.604), share(1.0)
+        ('60%', '100%')
     """
     return f"{number(100 * value, 0)}%" if math.isfinite(value) else NOT_DEFINED
 

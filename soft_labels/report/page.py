@@ -20,9 +20,7 @@ def html_page(report: Report, drawings: dict[str, Drawing]) -> str:
         report: The report.
         drawings: Its figures, by name.
     """
-    light, dark = (
-        "".join(f"--{name}:{colour[ground]};" for name, colour in NAMED.items()) for ground in (0, 1)
-    )
+    light, dark = ("".join(f"--{name}:{colour[ground]};" for name, colour in NAMED.items()) for ground in (0, 1))
     environment = _environment(escaping=True)
     style = environment.get_template("page.css.j2").render(light=light, dark=dark)
     return environment.get_template("report.html.j2").render(
@@ -44,7 +42,7 @@ def _environment(*, escaping: bool) -> Environment:
     """Our templates with what they ask of tables and figures; a name that they do not know is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=escaping,
+        autoescape=escaping,  # noqa: S701, Markdown has escapes of its own
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
