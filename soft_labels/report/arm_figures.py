@@ -112,7 +112,8 @@ def _effect_in_words(row: Row) -> str:
     value, low, high = (number(as_float(row[key]), digits, signed=True) for key in ("difference", "low", "high"))
     where = "one split" if row["repeats"] == "fixed" else "redrawn splits"
     told = {"better": "better", "worse": "worse", "open": "not told apart"}[str(row["verdict"])]
-    return f"{row['dataset']}, {METRICS[str(row['metric'])].label}, {row['arm']}, {where}: {value} ({low} to {high}), {told}."
+    metric = METRICS[str(row["metric"])].label
+    return f"{row['dataset']}, {metric}, {row['arm']}, {where}: {value} ({low} to {high}), {told}."
 
 
 def entropy_scatter(evidence: Evidence, summary: Summary) -> Figure:

@@ -28,9 +28,10 @@ from soft_labels.report.view_tables import alignment_table, further_table, resul
 from soft_labels.report.views import View, make_views
 from soft_labels.runs.record import RunRecord
 
-Part = TypeVar("Part", Table, Figure, Table | Figure)
 _NAMED = 4  # arms of a title
 _VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
+# The paper's figures 1 to 5, by the names that they have here.
+_OF_THE_PAPER = ("spread", "same_class", "histogram", "training", "median")
 
 
 def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
@@ -40,36 +41,20 @@ def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
         evidence: The records that an experiment names.
         budgets: By data set, what heads reach that learn from a few annotators of each item; none where none were made.
     """
-    views, summary = make_views(evidence), summarise(evidence)
+    views = make_views(evidence)
+    summary = summarise(evidence)
+    picture = ladder_figure(evidence, summary)
+    pictures = _pictures(evidence, summary, views, budgets)
+    numbers = {figure.name: place for place, figure in enumerate([picture, *_figures(pictures)], start=1)}
     sections = [
-        Section("Effects", [setting_sentence(evidence)], _present([effect_figure(evidence, views)])),
-        Section(
-            "Entropies and probabilities",
-            parts=[entropy_scatter(evidence, summary), reliability_figure(evidence, summary)],
-        ),
-        *_budget_section(evidence, budgets),
-        Section("Training", parts=[loss_figure(evidence)]),
-        Section(
-            "Single items",
-            parts=_present([same_class_figure(evidence), median_figure(evidence), spread_figure(evidence)]),
-        ),
+        *pictures,
         Section("Reading", _reading(views)),
-        Section(
-            "Data and search",
-            parts=_present(
-                [
-                    entropy_figure(evidence),
-                    dataset_table(evidence),
-                    hyperparameter_table(evidence),
-                    sampler_table(evidence),
-                ]
-            ),
-        ),
+        _main_tables(evidence, views, numbers),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
-        *_paper_section(evidence),
+        *_search_section(evidence),
         Section("How these runs were made", _making(evidence)),
     ]
-    return Report(_title(evidence), _lead(summary), ladder_figure(evidence, summary), sections)
+    return Report(_title(evidence), _lead(summary), picture, sections)
 
 
 def _title(evidence: Evidence) -> str:
@@ -79,47 +64,82 @@ def _title(evidence: Evidence) -> str:
     return f"{compared[:1].upper()}{compared[1:]}: {evidence.name}"
 
 
-def _budget_section(evidence: Evidence, budgets: Mapping[str, Budget]) -> list[Section]:
-    """How many annotators are enough, where it was tried."""
-    figure = budget_figure(evidence, budgets)
-    return [] if figure is None else [Section("Annotators", parts=[figure])]
-
-
 def _lead(summary: Summary) -> list[str]:
     """What a reader should take away, a sentence a data set."""
     return [one.name for one in summary.sets]
 
 
-def _reading(views: list[View]) -> list[str]:
-    """The short version: what was done, what each view shows, and how far it goes."""
+def _pictures(
+    evidence: Evidence, summary: Summary, views: Sequence[View], budgets: Mapping[str, Budget]
+) -> list[Section]:
+    """Every figure after the first, under a heading for each question."""
+    found: dict[str, tuple[Sequence[str], Sequence[Figure | None]]] = {
+        "Effects": ([setting_sentence(evidence)], [effect_figure(evidence, views)]),
+        "Entropies and probabilities": (
+            [],
+            [entropy_scatter(evidence, summary), reliability_figure(evidence, summary)],
+        ),
+        "How many annotators": ([], [budget_figure(evidence, budgets)]),
+        "Training": ([], [loss_figure(evidence)]),
+        "Single items": ([], [same_class_figure(evidence), median_figure(evidence), spread_figure(evidence)]),
+        "How much annotators disagree": ([], [entropy_figure(evidence)]),
+    }
+    shown = {title: (words, _present(figures)) for title, (words, figures) in found.items()}
+    return [Section(title, words, figures) for title, (words, figures) in shown.items() if figures]
+
+
+def _figures(sections: Sequence[Section]) -> list[Figure]:
+    """The figures of some sections."""
+    return [part for section in sections for part in section.parts if isinstance(part, Figure)]
+
+
+def _reading(views: Sequence[View]) -> list[str]:
+    """The short version: what each view shows, and how far it goes."""
     return [
         *(
             f"{_VIEW_TITLES[view.name]}. {sentence}"
             for view in views
             for sentence in [*metric_sentences(view), *further_sentences(view)]
         ),
-        *across_sentences(views),
+        *across_sentences(list(views)),
         *paper_sentences(views[0]),
     ]
 
 
+def _main_tables(evidence: Evidence, views: Sequence[View], numbers: Mapping[str, int]) -> Section:
+    """Tables 1 to 4, with the paper's numbers beside ours where the data are the paper's."""
+    of_views = [table(evidence, view) for table in (result_table, alignment_table) for view in views]
+    tables = _present([dataset_table(evidence), hyperparameter_table(evidence), *of_views])
+    if not any(one.name in PAPER for one in evidence.sets):
+        return Section("Tables", parts=tables)
+    source = f"The columns headed by paper are from {CITATION}; its standard deviations are over 10 seeds."
+    where = [f"its Figure {place} is Figure {numbers[name]}" for place, name in _numbered_of_paper(numbers)]
+    figures = [f"The paper's figures, drawn from these runs: {listed(where)}."] if where else []
+    return Section("Beside the paper", [source, *figures, *DISAGREEMENTS], tables)
+
+
+def _numbered_of_paper(numbers: Mapping[str, int]) -> list[tuple[int, str]]:
+    """The paper's figures that this report has."""
+    return [(place, name) for place, name in enumerate(_OF_THE_PAPER, start=1) if name in numbers]
+
+
 def _view_tables(evidence: Evidence, view: View) -> list[Table]:
-    """Tables 3 and 4, the tests in full and further metrics."""
-    make = (result_table, test_table, alignment_table, further_table)
-    return _present([table(evidence, view) for table in make])
+    """The tests in full and further metrics."""
+    return _present([test_table(evidence, view), further_table(evidence, view)])
+
+
+def _search_section(evidence: Evidence) -> list[Section]:
+    """What each sampler found, where there was a search."""
+    table = sampler_table(evidence)
+    return [] if table is None else [Section("Search", parts=[table])]
+
+
+Part = TypeVar("Part", Table, Figure)
 
 
 def _present(parts: Sequence[Part | None]) -> list[Part]:
-    """The tables and figures that have something to show."""
+    """Those that have something to show."""
     return [part for part in parts if part is not None]
-
-
-def _paper_section(evidence: Evidence) -> list[Section]:
-    """The paper and where its numbers disagree, if any data set is the paper's."""
-    if not any(one.name in PAPER for one in evidence.sets):
-        return []
-    source = f"The columns headed by paper are from {CITATION}; its standard deviations are over 10 seeds."
-    return [Section("The paper's numbers", [source, *DISAGREEMENTS])]
 
 
 def _making(evidence: Evidence) -> list[str]:
@@ -131,7 +151,7 @@ def _making(evidence: Evidence) -> list[str]:
     return [
         f"Engine of the repeats: {listed(engines)}. Fixed splits: {'; '.join(splits)}.",
         *(f"Made with {_environment_in_words(text)}." for text in made_by),
-        "This page is a function of the run records: soft-labels report writes the same bytes from the same records.",
+        "This page is a function of the run records: soft-labels report writes the same numbers from the same records.",
     ]
 
 

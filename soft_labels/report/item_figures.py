@@ -19,6 +19,8 @@ from soft_labels.report.formats import number
 from soft_labels.report.looks import looks
 
 _LINES, _NAME = 4, 16  # lines of a text, letters of a class
+_CHOSEN, _MANY = 0.005, 5  # the least share that is told, and classes that are all shown
+_FEW = f" Of more than {_MANY} classes those that nobody chose are left out."
 _CLASS = 0.17  # inches of a class
 _HATCHES = ("", "////", "\\\\\\\\", "----", "||||")  # annotators, the baseline and others, told apart without colour
 _SAID = "annotators"
@@ -28,18 +30,19 @@ def spread_figure(evidence: Evidence) -> Figure:
     """Items from near-consensus to strong disagreement."""
     shown = [(one, item) for one in evidence.sets for item in one.index.examples.spread]
     words = [f"{one.name}, {item.uid}: {_in_words(one.index.class_names, item.label_dist)}." for one, item in shown]
-    rows, most = [_rows(one, item) for one, item in shown], _most(evidence)
+    rows = [_rows(one, item) for one, item in shown]
+    most = _most(rows)
     return Figure(
         name="spread",
         title="From near-consensus to strong disagreement",
-        caption="Items at equal steps of label entropy. Bars: share of annotators that chose each class.",
+        caption=f"Items at equal steps of label entropy. Bars: share of annotators that chose each class.{_FEW}",
         description=" ".join(words),
         rows=[row for own in rows for row in own],
         panels=[
             Panel(f"{one.name}: {item.uid}", _wrapped(item.text), partial(_bars, own, {_SAID: ANNOTATORS.light}, most))
             for (one, item), own in zip(shown, rows, strict=True)
         ],
-        layout=_layout(evidence, 1),
+        layout=_layout(rows, 1),
     )
 
 
@@ -78,11 +81,12 @@ def _heads_figure(
     missing = [one.name for one, item in found if item is None]
     colours = {arm: one.colour.light for arm, one in looks(evidence).items() if arm in shown[0][1].pred_dist}
     said = {_SAID: ANNOTATORS.light, **colours}
-    rows, most = [_rows(one, item) for one, item in shown], _most(evidence)
+    rows = [_rows(one, item) for one, item in shown]
+    most = _most(rows)
     return Figure(
         name=name,
         title=title,
-        caption=" ".join([caption, *(f"No such item in {name}." for name in missing)]),
+        caption=" ".join([caption + _FEW, *(f"No such item in {name}." for name in missing)]),
         description=" ".join(
             f"{one.name}, {item.uid}: {_all_in_words(one.index.class_names, item)}." for one, item in shown
         ),
@@ -91,31 +95,34 @@ def _heads_figure(
             Panel(f"{one.name}: {item.uid}", [*_wrapped(item.text), _told(item)], partial(_bars, own, said, most))
             for (one, item), own in zip(shown, rows, strict=True)
         ],
-        layout=_layout(evidence, len(said)),
+        layout=_layout(rows, len(said)),
         keys=[Key(_named(who), partial(_sign, colour, place)) for place, (who, colour) in enumerate(said.items())],
     )
 
 
 def _rows(one: SetEvidence, item: ItemExample) -> list[Row]:
-    """Every share of an item: the annotators', then the heads'."""
+    """Every share of an item: the annotators', then the heads'; of many classes those that someone chose."""
     dists = {_SAID: item.label_dist, **item.pred_dist}
+    names = one.index.class_names
+    chosen = [max(dist[place] for dist in dists.values()) >= _CHOSEN for place in range(len(names))]
     return [
         {"dataset": one.name, "uid": item.uid, "class": name, "of": who, "share": dist[place]}
-        for place, name in enumerate(one.index.class_names)
+        for place, name in enumerate(names)
+        if chosen[place] or len(names) <= _MANY
         for who, dist in dists.items()
     ]
 
 
-def _layout(evidence: Evidence, bars: int) -> Layout:
-    """Room for the classes of the data set that has most."""
-    names = [name for one in evidence.sets for name in one.index.class_names]
-    left = 0.1 + SMALL_LETTER * min(_NAME, max(map(len, names)))
-    return Layout(_CLASS * _most(evidence) * (1 if bars == 1 else 1.4), left, 0.3, 0.1)
+def _layout(rows: Sequence[Sequence[Row]], bars: int) -> Layout:
+    """Room for the classes of the item that has most."""
+    longest = max(len(str(row["class"])) for own in rows for row in own)
+    height = _CLASS * _most(rows) * (1 if bars == 1 else 1.4)
+    return Layout(height, 0.1 + SMALL_LETTER * min(_NAME, longest), 0.3, 0.1)
 
 
-def _most(evidence: Evidence) -> int:
-    """Classes of the data set that has most."""
-    return max(len(one.index.class_names) for one in evidence.sets)
+def _most(rows: Sequence[Sequence[Row]]) -> int:
+    """Classes of the item that has most."""
+    return max(len({row["class"] for row in own}) for own in rows)
 
 
 def _bars(rows: Sequence[Row], said: Mapping[str, str], most: int, axes: Axes) -> None:
@@ -135,7 +142,7 @@ def _bars(rows: Sequence[Row], said: Mapping[str, str], most: int, axes: Axes) -
     axes.spines[["top", "bottom"]].set_visible(False)
     axes.spines["left"].set_bounds(len(names) - 0.5, -0.5)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(length=0)
     for share in (0.5, 1):
         axes.plot([share, share], [-0.5, len(names) - 0.5], color=RULE.light, linewidth=0.5, zorder=0)
 
@@ -153,7 +160,7 @@ def _named(who: str) -> str:
 
 def _in_words(names: Sequence[str], dist: Sequence[float]) -> str:
     """A distribution in words; classes without a share are left out."""
-    return ", ".join(f"{name} {share:.2f}" for name, share in zip(names, dist, strict=True) if share >= 0.005)
+    return ", ".join(f"{name} {share:.2f}" for name, share in zip(names, dist, strict=True) if share >= _CHOSEN)
 
 
 def _all_in_words(names: Sequence[str], item: ItemExample) -> str:

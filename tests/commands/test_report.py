@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ VOID = {"meta"}
 def experiment(run_cli: RunCli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiment")
     sets = [ToySet(), ToySet("popquorn", POLITENESS, ordinal=True), ToySet("own <set>", ("a", "b|c"), text=None)]
-    write_experiment(folder, sets, CALIBRATED)
+    write_experiment(folder, [replace(toy, seeds=2, splits=2, items=30) for toy in sets], CALIBRATED)
     result = run_cli("report", folder)
     assert result.code == 0
     assert str(folder / "report" / "report.html") in result.out

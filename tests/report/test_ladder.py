@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 

@@ -23,7 +23,8 @@ def told(kl: float, constant: float = 0.6, floor: float = 0.1, over: float = 0.0
     values = {
         "kl": kl, "kl_low": kl - 0.05, "kl_high": kl + 0.05, "overconfidence": over, "marginal": constant,
         "floor": floor, "floor_low": floor, "floor_high": floor,
-        "share_of_achievable": (constant - kl) / (constant - floor), "ceiling_low": 0.8, "ceiling_high": 0.9, "entropy_corr": 0.3, "reliability_error": 0.02,
+        "share_of_achievable": (constant - kl) / (constant - floor),
+        "ceiling_low": 0.8, "ceiling_high": 0.9, "entropy_corr": 0.3, "reliability_error": 0.02,
     }  # fmt: skip
     unknown = {one.name: NAN for one in fields(TrustReport)}
     return TrustReport(**{**unknown, **values, **known})  # type: ignore[arg-type]
