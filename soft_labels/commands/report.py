@@ -34,7 +34,11 @@ def write_report(built: Report, out: Path) -> None:
     tables = {out / "tables" / f"{table.name}.csv": table.csv() for table in built.tables()}
     data = {out / "figures" / f"{figure.name}.csv": figure.csv() for figure in built.figures()}
     figures = {out / "figures" / f"{name}.svg": drawing.svg() for name, drawing in drawings.items()}
-    text = {out / "report.md": markdown(built), out / "report.html": html_page(built, drawings)}
+    text = {
+        out / "summary.json": built.summary,
+        out / "report.md": markdown(built),
+        out / "report.html": html_page(built, drawings),
+    }
     for path, content in {**tables, **data, **figures, **text}.items():
         write_text(path, content)
     papers = {out / "figures" / f"{name}.pdf": drawing.pdf() for name, drawing in drawings.items()}

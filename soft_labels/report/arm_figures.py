@@ -19,7 +19,7 @@ from soft_labels.report.looks import distinct, left_out, line_keys, looks
 from soft_labels.report.notes import direction
 from soft_labels.report.paired import Floats
 from soft_labels.report.summary import SetSummary, Summary
-from soft_labels.report.views import Comparison, View
+from soft_labels.report.views import Comparison
 from soft_labels.trust.reliability import reliability
 
 _METRICS = ("kl", "entropy_corr", "accuracy")
@@ -27,19 +27,21 @@ _ROW, _NAME = 0.16, 16  # inches of an arm, letters of its name
 _POINTS = 400  # items of a scatter at most
 
 
-def effect_figure(evidence: Evidence, views: Sequence[View]) -> Figure | None:
+def effect_figure(evidence: Evidence, summary: Summary) -> Figure | None:
     """Every arm's difference from the baseline with its interval; nothing where nothing is compared."""
-    rows = [_effect(view, one) for view in views for one in view.comparisons if one.metric in _METRICS]
+    found = [(view, one) for each in summary.sets for view, several in each.effects.items() for one in several]
+    rows = [_effect(view, one) for view, one in found if one.metric in _METRICS]
     if not rows:
         return None
-    arms = views[0].compared
+    arms = [arm for arm in looks(evidence) if arm in {row["arm"] for row in rows}]
+    views = {row["repeats"] for row in rows}
     panels = [
         Panel(
             dataset,
             [f"{METRICS[metric].label}: {direction(metric)} is better"],
             partial(_forest, _of(rows, dataset, metric), looks(evidence), arms),
         )
-        for dataset in views[0].repeats
+        for dataset in dict.fromkeys(str(row["dataset"]) for row in rows)
         for metric in _METRICS
     ]
     redrawn = [Key("redrawn splits", partial(_sign, "D", True))] if len(views) > 1 else []
@@ -47,7 +49,7 @@ def effect_figure(evidence: Evidence, views: Sequence[View]) -> Figure | None:
         name="effects",
         title=f"Every arm against {evidence.baseline}",
         caption=f"Difference from {evidence.baseline} (arm less {evidence.baseline}) with its 95% interval. Filled: "
-        "told apart after Holm's method over all tests of its view; hollow: not told apart. Accuracy in percentage "
+        "told apart after Holm's method; hollow: not told apart. Accuracy in percentage "
         "points.",
         description=" ".join(_effect_in_words(row) for row in rows),
         rows=rows,
@@ -66,11 +68,11 @@ def _of(rows: Sequence[Row], dataset: str, metric: str) -> list[Row]:
     return [row for row in rows if row["dataset"] == dataset and row["metric"] == metric]
 
 
-def _effect(view: View, one: Comparison) -> Row:
+def _effect(view: str, one: Comparison) -> Row:
     """One difference; of accuracy in percentage points."""
     scale = 100 if one.metric == "accuracy" else 1
     return {
-        "dataset": one.dataset, "metric": one.metric, "arm": one.arm, "repeats": view.name,
+        "dataset": one.dataset, "metric": one.metric, "arm": one.arm, "repeats": view,
         "difference": scale * one.test.mean_difference, "low": scale * one.interval[0],
         "high": scale * one.interval[1], "verdict": one.verdict,
     }  # fmt: skip
@@ -119,7 +121,7 @@ def _effect_in_words(row: Row) -> str:
 def entropy_scatter(evidence: Evidence, summary: Summary) -> Figure:
     """Entropy of the predictions against entropy of the annotations."""
     shown = distinct(evidence)
-    pair = list(shown)[:2]
+    pair = [arm for arm in (summary.baseline, summary.shown) if arm in shown]
     rows = {one.name: [*_points(one, pair), *_tenths(one, list(shown))] for one in evidence.sets}
     told = {one.name: _correlations(one, list(shown)) for one in summary.sets}
     return Figure(

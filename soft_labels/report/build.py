@@ -22,14 +22,17 @@ from soft_labels.report.reading import (
     scope_sentence,
     setting_sentence,
 )
+from soft_labels.report.sentences import claim_sentences, set_sentence
 from soft_labels.report.summary import Summary, summarise
+from soft_labels.report.summary_file import summary_json
 from soft_labels.report.tables import dataset_table, hyperparameter_table, sampler_table
+from soft_labels.report.trust_tables import ViewName, claim_table, meaning_table, peer_table, yardstick_table
 from soft_labels.report.view_tables import alignment_table, further_table, result_table, test_table
 from soft_labels.report.views import View, make_views
 from soft_labels.runs.record import RunRecord
 
 _NAMED = 4  # arms of a title
-_VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
+_VIEW_TITLES: dict[ViewName, str] = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
 # The paper's figures 1 to 5, by the names that they have here.
 _OF_THE_PAPER = ("spread", "same_class", "histogram", "training", "median")
 
@@ -42,19 +45,21 @@ def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
         budgets: By data set, what heads reach that learn from a few annotators of each item; none where none were made.
     """
     views = make_views(evidence)
-    summary = summarise(evidence)
+    summary = summarise(evidence, views)
     picture = ladder_figure(evidence, summary)
-    pictures = _pictures(evidence, summary, views, budgets)
+    pictures = _pictures(evidence, summary, budgets)
     numbers = {figure.name: place for place, figure in enumerate([picture, *_figures(pictures)], start=1)}
     sections = [
         *pictures,
+        Section("What the numbers mean", parts=_meaning_tables(summary)),
         Section("Reading", _reading(views)),
         _main_tables(evidence, views, numbers),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
         *_search_section(evidence),
         Section("How these runs were made", _making(evidence)),
     ]
-    return Report(_title(evidence), _lead(summary), picture, sections)
+    lead = [set_sentence(summary, one) for one in summary.sets]
+    return Report(_title(evidence), lead, picture, sections, summary_json(summary))
 
 
 def _title(evidence: Evidence) -> str:
@@ -64,17 +69,13 @@ def _title(evidence: Evidence) -> str:
     return f"{compared[:1].upper()}{compared[1:]}: {evidence.name}"
 
 
-def _lead(summary: Summary) -> list[str]:
-    """What a reader should take away, a sentence a data set."""
-    return [one.name for one in summary.sets]
-
-
-def _pictures(
-    evidence: Evidence, summary: Summary, views: Sequence[View], budgets: Mapping[str, Budget]
-) -> list[Section]:
+def _pictures(evidence: Evidence, summary: Summary, budgets: Mapping[str, Budget]) -> list[Section]:
     """Every figure after the first, under a heading for each question."""
     found: dict[str, tuple[Sequence[str], Sequence[Figure | None]]] = {
-        "Effects": ([setting_sentence(evidence)], [effect_figure(evidence, views)]),
+        "Effects": (
+            [*claim_sentences(summary), setting_sentence(evidence)],
+            [effect_figure(evidence, summary)],
+        ),
         "Entropies and probabilities": (
             [],
             [entropy_scatter(evidence, summary), reliability_figure(evidence, summary)],
@@ -91,6 +92,18 @@ def _pictures(
 def _figures(sections: Sequence[Section]) -> list[Figure]:
     """The figures of some sections."""
     return [part for section in sections for part in section.parts if isinstance(part, Figure)]
+
+
+def _meaning_tables(summary: Summary) -> list[Table]:
+    """Yardsticks, every arm between them, what is left of the paper's claims, and the metrics of peers."""
+    return _present(
+        [
+            yardstick_table(summary),
+            *(meaning_table(summary, view) for view in _VIEW_TITLES),
+            *(claim_table(summary, view) for view in _VIEW_TITLES),
+            peer_table(summary),
+        ]
+    )
 
 
 def _reading(views: Sequence[View]) -> list[str]:

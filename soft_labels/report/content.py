@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
@@ -163,12 +163,14 @@ class Report:
         lead: What a reader should take away, a sentence or two a data set.
         picture: What they see first.
         sections: Everything else, in order.
+        summary: Every number for machines, as JSON.
     """
 
     title: str
     lead: Sequence[str]
     picture: Figure
-    sections: Sequence[Section] = field(default_factory=list)
+    sections: Sequence[Section]
+    summary: str
 
     def tables(self) -> list[Table]:
         """Every table, in order."""

@@ -1,8 +1,8 @@
 """Effects, entropies and reliability: what is drawn is what the data says."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from soft_labels.report.content import Figure
 from soft_labels.report.drawing import Drawing
 from soft_labels.report.evidence import Evidence, load_evidence
 from soft_labels.report.summary import Summary
-from soft_labels.report.views import View, make_views
+from soft_labels.report.views import Comparison, View, make_views
 from soft_labels.trust.reliability import reliability
 from tests.report.toy_experiment import PAIR, ToySet, write_experiment
 from tests.report.toy_summary import summary_of, told
@@ -33,8 +33,13 @@ def views(evidence: Evidence) -> list[View]:
 
 @pytest.fixture(scope="module")
 def summary(evidence: Evidence) -> Summary:
+    return with_effects(evidence, {})
+
+
+def with_effects(evidence: Evidence, effects: Mapping[str, Sequence[Comparison]]) -> Summary:
+    """A summary in which every arm is told the same."""
     arms = {**evidence.arms, **evidence.added}
-    return summary_of(evidence, {"chaosnli": {arm: told(0.3, entropy_corr=0.25) for arm in arms}})
+    return summary_of(evidence, {"chaosnli": {arm: told(0.3, entropy_corr=0.25) for arm in arms}}, effects)
 
 
 def drawn(figure: Figure, panel: int = 0) -> list[tuple[list[float], list[float], str]]:
@@ -47,7 +52,7 @@ def drawn(figure: Figure, panel: int = 0) -> list[tuple[list[float], list[float]
 
 
 def test_every_difference_is_drawn_with_its_interval(evidence: Evidence, views: list[View]) -> None:
-    figure = effect_figure(evidence, views)
+    figure = effect_figure(evidence, with_effects(evidence, {view.name: view.comparisons for view in views}))
     assert figure is not None
     assert len(figure.panels) == 3
     tested = {(one.arm, view.name): one for view in views for one in view.comparisons if one.metric == "accuracy"}
@@ -66,8 +71,8 @@ def test_every_difference_is_drawn_with_its_interval(evidence: Evidence, views: 
 def test_what_is_not_told_apart_is_hollow(evidence: Evidence, views: list[View]) -> None:
     cases = []
     for p_value in (0.001, 0.9):
-        comparisons = [replace(one, holm_p=p_value) for one in views[0].comparisons]
-        figure = effect_figure(evidence, [replace(views[0], comparisons=comparisons)])
+        comparisons = [replace(one, holm_p=p_value, interval=(0.1, 0.2)) for one in views[0].comparisons]
+        figure = effect_figure(evidence, with_effects(evidence, {"fixed": comparisons}))
         assert figure is not None
         axes = next(one for one in Drawing(figure).canvas.axes if one.get_gid() == "panel0")
         cases.append(axes.lines[1].get_markerfacecolor())
@@ -76,10 +81,8 @@ def test_what_is_not_told_apart_is_hollow(evidence: Evidence, views: list[View])
     assert cases[1] == GROUND.light
 
 
-def test_one_arm_alone_has_no_effects(tmp_path: Path) -> None:
-    write_experiment(tmp_path, [ToySet(seeds=1, splits=0)], {"hard": PAIR["hard"]})
-    alone = replace(load_evidence(tmp_path), added={})
-    assert effect_figure(alone, [View("fixed", "seeds", "hard", [], {}, [])]) is None
+def test_where_nothing_is_compared_there_are_no_effects(evidence: Evidence, summary: Summary) -> None:
+    assert effect_figure(evidence, summary) is None
 
 
 def test_points_of_the_scatter_are_items_and_its_lines_means(evidence: Evidence, summary: Summary) -> None:

@@ -27,7 +27,8 @@ def test_csv_has_six_digits_and_leaves_empty_what_is_not_defined() -> None:
 
 def test_a_report_finds_its_tables_and_figures_in_order() -> None:
     first, last = replace(FIGURE, name="first"), replace(FIGURE, name="last")
-    report = Report("Title", ["lead"], first, [Section("A", parts=[FIGURE, TABLE]), Section("B", ["words"], [last])])
+    sections = [Section("A", parts=[FIGURE, TABLE]), Section("B", ["words"], [last])]
+    report = Report("Title", ["lead"], first, sections, "{}")
     assert [table.name for table in report.tables()] == ["numbers"]
     assert [figure.name for figure in report.figures()] == ["first", "one", "last"]
 

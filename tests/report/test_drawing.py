@@ -65,6 +65,7 @@ def test_a_pdf_file_has_its_fonts_and_no_date(drawing: Drawing) -> None:
     assert b"CreationDate" not in content
 
 
+@pytest.mark.slow
 def test_the_same_figure_is_the_same_files(drawing: Drawing) -> None:
     with mpl.rc_context({"font.size": 20, "svg.fonttype": "path"}):  # a user's own style
         again = Drawing(FIGURE)

@@ -88,7 +88,7 @@ def test_what_is_not_known_is_left_out_and_what_is_not_finite_ends_at_the_edge(e
     assert "hard –" in figure.description  # noqa: RUF001
 
 
-@pytest.mark.parametrize(("sets", "arms"), [(1, 1), (5, 14)])
+@pytest.mark.parametrize(("sets", "arms"), [(1, 1), pytest.param(5, 14, marks=pytest.mark.slow)])
 def test_one_arm_or_many_stand_below_one_another(evidence: Evidence, sets: int, arms: int) -> None:
     names = ["chaosnli", "popquorn", "mine", "yours", "a name that is much longer than a panel is wide, by far"][:sets]
     one = evidence.sets[0]

@@ -33,7 +33,7 @@ PICTURE = Figure("first", "First", "Look", "All of it", [{"x": 0}], [Panel("p", 
 @pytest.fixture(scope="module")
 def report() -> Report:
     sections = [Section("First", ["Words <here>."], [FIGURE, TABLE]), Section("Second")]
-    return Report("Title & more", ["Half <of> the way."], PICTURE, sections)
+    return Report("Title & more", ["Half <of> the way."], PICTURE, sections, "{}")
 
 
 @pytest.fixture(scope="module")
