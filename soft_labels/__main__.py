@@ -18,7 +18,8 @@ COMMANDS = {
     "fit": ("fit", "run_lightning", "train one head (Lightning CLI)"),
     "validate": ("fit", "run_lightning", "metrics of a checkpoint on the validation split"),
     "test": ("fit", "run_lightning", "metrics of a checkpoint on the test split"),
-    "predict": ("fit", "run_lightning", "predicted distributions of a checkpoint, as a CSV file"),
+    "predict": ("predict", "run_predict", "distributions of new items by an exported head, or of a checkpoint"),
+    "export": ("export", "run_export", "a run's head as a folder that travels, with a card of its numbers"),
     "compare": ("compare", "run_compare", "train the heads of each arm on the same split and print them side by side"),
     "sweep": ("sweep", "run_sweep", "search for the best settings of each arm with Optuna"),
     "storage": ("storage", "run_storage", "serve a database of studies to many workers over gRPC"),
@@ -41,8 +42,8 @@ Train classifiers on what annotators really said: a distribution, not one label.
 commands:
 {rows}
 
-Every command lists its options with --help; those that train print their whole configuration with
---print_config. Start here:
+Every command says with --help what a person sets first, and lists every option with --help-all; those
+that train print their whole configuration with --print_config. Start here:
 
   soft-labels quickstart                             the embedded data
   soft-labels data init ratings.csv --out my.yaml    your own annotations
@@ -139,8 +140,12 @@ def _dispatch(arguments: list[str]) -> None:
         sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}{hint}"))
     from soft_labels.commands.configs import resolved
     from soft_labels.commands.configurations import guard
+    from soft_labels.commands.help import page
 
-    arguments = resolved(arguments)
+    if {"-h", "--help"} & set(arguments) and (text := page(arguments[0])):
+        print(text)  # noqa: T201
+        return
+    arguments = resolved(["--help" if argument == "--help-all" else argument for argument in arguments])
     guard(arguments)
     module, function, _ = COMMANDS[arguments[0]]
     getattr(importlib.import_module(f"soft_labels.commands.{module}"), function)(arguments)
@@ -174,7 +179,11 @@ def _without_internals(message: str) -> str:
         message,
     )
     lines = [line for line in message.splitlines() if line.strip() and not line.strip().startswith(hidden)]
-    return "\n".join(lines) + f"\nsoft-labels {sys.argv[1]} --help lists the options."
+    from soft_labels.commands.hints import hint
+
+    told = "\n".join(lines)
+    command = sys.argv[1]
+    return f"{told}{hint(message, command)}\nsoft-labels {command} --help-all lists the options."
 
 
 def _fail(message: str, code: int = MISTAKE) -> int:

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,31 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+@contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """A folder beside ``path`` to fill; it takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: Nothing is there, or an empty folder.
+
+    Raises:
+        OSError: The system refused it; its ``filename`` is ``path``.
+    """
+    partial = path.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(6)}-{path.name}")
+    try:
+        with naming(path):
+            partial.mkdir(parents=True)
+        with naming(path, partial):
+            yield partial
+            for file in partial.iterdir():
+                _flush(file)
+            _flush_folder(partial)
+            partial.replace(path)
+            _flush_folder(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

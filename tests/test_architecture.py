@@ -14,6 +14,7 @@ MOST_LINES = 400
 ARROWS = {
     "errors": "",
     "files": "",
+    "consent": "errors",
     "palette": "",
     "progress": "",
     "distributions": "",
@@ -22,16 +23,18 @@ ARROWS = {
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",
     "data": "annotations distributions embeddings encoders.base encoders.installed errors files",
+    "heads": "annotations consent data distributions embeddings encoders errors files metrics progress training trust",
     "training": "data distributions embeddings errors files metrics palette progress",
     "runs": "data distributions errors files metrics training",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training",
-    "report": "errors experiment.index files metrics palette runs training",
-    "commands": "annotations data distributions embeddings encoders errors experiment files metrics progress report "
-    "runs sweep training trust",
+    "report": "data.split errors experiment.index files metrics palette runs training trust",
+    "commands": "annotations consent data distributions embeddings encoders errors experiment files heads metrics "
+    "progress report runs sweep training trust",
     "trust": "distributions errors",
-    "__init__": "",
-    "__main__": "commands.configs commands.configurations errors",
+    "__init__": "heads",
+    "sklearn": "annotations data distributions embeddings errors heads training",
+    "__main__": "commands.configs commands.configurations commands.help commands.hints errors",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {

@@ -147,7 +147,7 @@ class TestSettings:
     def test_option_that_does_not_exist(self, refused: Refused, nli: tuple[str, str]) -> None:
         message = refused(*nli, "--model.learning_rate=1")
         assert message == (
-            "unrecognized arguments: --model.learning_rate=1\nsoft-labels fit --help lists the options.\n"
+            "unrecognized arguments: --model.learning_rate=1\nsoft-labels fit --help-all lists the options.\n"
         )
 
     def test_value_of_another_type(self, refused: Refused, nli: tuple[str, str]) -> None:

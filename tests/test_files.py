@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import save_file
 
 from soft_labels.errors import in_words
-from soft_labels.files import PARTIAL_PREFIX, NamedLock, write_text, written_whole
+from soft_labels.files import PARTIAL_PREFIX, NamedLock, write_text, written_folder, written_whole
 from tests.conftest import Mount
 
 
@@ -171,3 +171,19 @@ def test_locks_that_a_file_system_does_not_know_are_named(
 def test_a_named_lock_is_one(tmp_path: Path) -> None:
     with NamedLock(tmp_path / ".lock"), pytest.raises(TimeoutError), NamedLock(tmp_path / ".lock", blocking=False):
         pass
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def broken() -> None:
+        with written_folder(tmp_path / "new") as partial:
+            (partial / "one").write_text("1")
+            assert not (tmp_path / "new").exists()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert list(tmp_path.iterdir()) == []
+    with written_folder(tmp_path / "new") as partial:
+        (partial / "one").write_text("1")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert (tmp_path / "new" / "one").read_text() == "1"

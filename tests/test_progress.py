@@ -2,13 +2,14 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from contextlib import suppress
 
 import pytest
 
-from soft_labels.progress import tracked
+from soft_labels.progress import counting, tracked
 
 COUNTS = "from soft_labels.progress import tracked; print(sum(tracked(iter(range(5)), 5, 'counting sheep')))"
 
@@ -39,3 +40,14 @@ def test_a_terminal_has_a_bar_on_stderr_alone() -> None:
     assert done.stdout == b"10\n"
     assert b"counting sheep" in shown
     assert b"100%" in shown
+
+
+def test_a_log_file_has_a_line_every_so_often_with_what_is_left(capfd: pytest.CaptureFixture[str]) -> None:
+    with counting(1_000, "items predicted", line_seconds=0) as advance:
+        advance(250)
+        advance(250)
+    with counting(1_000, "items predicted") as advance:
+        advance(1_000)
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2, "none before it is time for one"
+    assert re.fullmatch(r"500 of 1,000 items predicted, [\d,]+ a second, about [\d,]+ s left", lines[1])

@@ -148,13 +148,17 @@ def summarise(data: AnnotatedData, tie: TiePolicy = "lowest", seed: int = 0) -> 
 
 def _duplicates(data: AnnotatedData) -> int:
     """Items whose input, but for blanks around it, stands under another uid too; arrays are not compared."""
-    shown = [_comparable(one) for one in data.inputs]
+    shown = [comparable(one) for one in data.inputs]
     times = Counter(one for one in shown if one is not None)
     return sum(times[one] > 1 for one in shown if one is not None)
 
 
-def _comparable(shown: Input) -> object:
-    """An input that can be compared."""
+def comparable(shown: Input) -> object:
+    """An input that can be compared, but for blanks around it; ``None`` for an array.
+
+    Args:
+        shown: A text, a pair of texts or an image.
+    """
     if isinstance(shown, str):
         return shown.strip()
     return (

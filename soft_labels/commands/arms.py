@@ -18,7 +18,8 @@ def add_arms(parser: LightningArgumentParser) -> None:
     Args:
         parser: Of the command.
     """
-    what = "by name, settings of fit by key, as {soft: {model.target: soft}}; or {from: ARM, calibration: temperature}"
+    derived = "{from: ARM, calibration: temperature, ensemble: true}"
+    what = f"by name, settings of fit by key, as {{soft: {{model.target: soft}}}}; or {derived}, the last two or either"
     parser.add_argument("--arms", type=Forms, default=DEFAULT_ARMS, help=what)
     parser.add_argument("--baseline", type=str, default=DEFAULT_BASELINE, help="the arm that others are compared with")
     parser.add_argument("--only", type=str, help="names of the arms to take, as soft,hard; all if not given")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
 from soft_labels.commands.compare_tables import CompareResult, print_result
 from soft_labels.commands.configs import path_of
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
+from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.distributions import has_tie
@@ -24,17 +25,19 @@ from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import Arm, Arms
 from soft_labels.metrics import Judged, values_of
 from soft_labels.progress import tracked
-from soft_labels.runs.predictions import JUDGED_PARTS, Logits
+from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
 from soft_labels.training.best import best_of
 from soft_labels.training.calibration import calibrated
 from soft_labels.training.callbacks import best_head
+from soft_labels.training.kinds import HEADS, HeadKind, unread
 from soft_labels.training.module import HONOURED
-from soft_labels.training.objectives import LOSSES, TARGETS, Loss, Target
+from soft_labels.training.objectives import LOSSES, TARGETS, Loss, Target, known
 from soft_labels.training.predict import predict
-from soft_labels.training.spec import CONFIG_KEYS, HeadSpec, check_honoured
+from soft_labels.training.spec import CONFIG_KEYS, HeadSpec, RunSpec, check_honoured
 from soft_labels.trust.report import TrustReport, trust_report, yardsticks
 
 Values = dict[str, float]
+_HEAD = CONFIG_KEYS["head"]
 
 
 class CompareCLI(SoftLabelCLI):
@@ -74,7 +77,8 @@ class _Options(CompareCLI):
 def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
     """Train and test each arm with seeds 0 to S-1 on the same split, through the ordinary ``fit`` and ``test``.
 
-    An arm that is derived from another trains nothing: its calibration follows the other's heads.
+    An arm that is derived from another trains nothing: its calibration follows the other's heads, or the mean of what
+    they predict. An ensemble and a head that has no seed have one value instead of S.
 
     Args:
         arguments: Options of ``fit``, such as ``--config``; what arms set and the seed are added here.
@@ -87,24 +91,31 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
     if seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {seeds}")
     overlays = _overlays(arguments, arms)
+    once = {name for name, overlay in overlays.items() if HEADS[overlay[_HEAD]].solved}
     values: dict[str, list[Values]] = {name: [] for name in arms.names}
     logits: dict[str, list[Logits]] = {name: [] for name in arms.names}
-    runs = [(seed, arm) for seed in range(seeds) for arm in arms.trained]
+    runs = [(seed, arm) for seed in range(seeds) for arm in arms.trained if seed == 0 or arm.name not in once]
     for seed, arm in tracked(runs, len(runs), "training heads"):
         cli, tested = _fit_and_test(arguments, seed, arm.name, overlays[arm.name])
         data, own = cli.datamodule.embedded, _best_logits(cli)
         values[arm.name].append(tested)
         logits[arm.name].append(own)
         for other in arms.every:
-            if other.derived_from == arm.name:
+            if other.derived_from == arm.name and not other.ensemble:
                 after = _after(data, other.calibration, own)
                 values[other.name].append(_values(data, after))
                 logits[other.name].append(after)
         _hush()  # what the first run said of data and embeddings holds for all
+    for arm in arms.every:
+        if arm.ensemble and arm.derived_from is not None:
+            after = _after(data, arm.calibration, mean_logits(logits[arm.derived_from]))
+            values[arm.name].append(_values(data, after))
+            logits[arm.name].append(after)
+    alone = [arm.name for arm in arms.every if arm.ensemble or (arm.derived_from or arm.name) in once]
     return CompareResult(
         dataset=data.name,
         baseline=arms.baseline,
-        notes=_notes(cli, _Options(arguments, run=False).config, arms, seeds),
+        notes=_notes(cli, _Options(arguments, run=False).config, arms, seeds, alone),
         metrics={name: {key: np.array([row[key] for row in rows]) for key in rows[0]} for name, rows in values.items()},
         trust=_trust(data, logits),
         folder=Path(cli.trainer.log_dir or ".").parent,
@@ -112,12 +123,23 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
 
 
 def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
-    """By name of an arm that trains, what it sets; all are read before anything is trained."""
-    known = [*_Options(arguments, run=False).config.keys()]  # a Namespace's are nested
+    """By name of an arm that trains, what it sets, its head among it; all are read before anything is trained.
+
+    What an arm's head does not read of the settings that all share is set to its default.
+    """
+    keys = [*_Options(arguments, run=False).config.keys()]  # a Namespace's are nested
     for arm in arms.trained:
         if arm.space:
             raise ConfigError(f"arm {arm.name}: compare searches nothing; set values instead of space, or use sweep")
-    overlays = {arm.name: overlay_of(arm, known) for arm in arms.trained}
+    overlays = {}
+    for arm in arms.trained:
+        own = overlay_of(arm, keys)
+        head = _Options([*arguments, *_as_options(own)], run=False).config[_HEAD]
+        unused = {
+            CONFIG_KEYS[name]: getattr(RunSpec(), name)
+            for name in sorted(unread(known("head", head, HEADS)) - {"seed"})
+        }
+        overlays[arm.name] = {_HEAD: head, **unused, **own}
     for name, overlay in overlays.items():
         config = _Options([*arguments, *_as_options(overlay)], run=False).config
         if config.model.calibration != "none":
@@ -125,8 +147,8 @@ def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
                 "model.calibration can be set for fit only: compare has arms {from: ARM, calibration: "
                 f"{config.model.calibration}}}; leave it out"
             )
-        spec = HeadSpec(**{field.name: config[CONFIG_KEYS[field.name]] for field in fields(HeadSpec)})
-        check_honoured(f"arm {name}", HONOURED, spec)
+        given = {field.name: config[CONFIG_KEYS[field.name]] for field in fields(HeadSpec) if field.name != "seed"}
+        check_honoured(f"arm {name}", HONOURED, HeadSpec(**given))
     return overlays
 
 
@@ -139,6 +161,7 @@ def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[st
     """One ordinary run, tested at its best epoch."""
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     cli = CompareCLI([*quiet, *arguments, *_as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)
+    cli.datamodule.dataset.check_test()
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     best = str(best_of(cli.trainer).path)
     metrics = cli.trainer.test(cli.model, ckpt_path=best, datamodule=cli.datamodule, verbose=False)[0]
@@ -180,8 +203,10 @@ def _trust(data: EmbeddedDataset, logits: Mapping[str, Sequence[Logits]]) -> dic
 def _in_words(arm: Arm) -> str:
     """What an arm has of its own."""
     if arm.derived_from is not None:
-        return f"the heads of {arm.derived_from}, followed by {arm.calibration}"
-    rows: dict[str, Mapping[str, Target | Loss]] = {"model.target": TARGETS, "model.loss": LOSSES}
+        return arm.form.source
+    rows: dict[str, Mapping[str, Target | Loss | HeadKind]] = {
+        "model.target": TARGETS, "model.loss": LOSSES, "model.head": HEADS,
+    }  # fmt: skip
     own = [
         f"{key} {value} ({rows[key][value].text})" if key in rows else f"{key} {value}"
         for key, value in arm.overlay.items()
@@ -195,20 +220,29 @@ def _hush() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _notes(cli: SoftLabelCLI, base: Namespace, arms: Arms, seeds: int) -> tuple[str, ...]:
+def _notes(cli: SoftLabelCLI, base: Namespace, arms: Arms, seeds: int, alone: Collection[str]) -> tuple[str, ...]:
     """What a reader must know to judge the numbers."""
     data = cli.datamodule.embedded
     dataset = data.dataset
     sizes = " / ".join(f"{len(dataset.rows(part)):,}" for part in ("train", "val", "test"))
     settings = ("hidden_width", "dropout", "lr", "weight_decay", "scheduler", "standardize")
     return (
-        f"{len(dataset.data):,} items, train / val / test {sizes}, split seed {dataset.split_seed}",
+        f"{len(dataset.data):,} items, train / val / test {sizes}, {_origin(dataset)}",
         f"majority class: ties to the {dataset.tie}, {int(has_tie(dataset.data.label_counts).sum()):,} items",
         f"encoder {data.encoder_name}, {data.embedding_dim:,} features",
         f"head {', '.join(f'{key} {base.model[key]}' for key in settings)}, batch {base.data.init_args.batch_size}",
         *(f"arm {arm.name}: {_in_words(arm)}" for arm in arms.every),
         f"best epoch by validation loss; mean and standard deviation over {seeds} seed(s); KL(annotators || model)",
+        *([f"no seed, hence one value: {', '.join(alone)}"] if alone else []),
     )
+
+
+def _origin(dataset: Dataset) -> str:
+    """Where the split comes from."""
+    if dataset.given_split is not None:
+        return "a given split"
+    fold = "" if dataset.fold is None else f"fold {dataset.fold.number} of {dataset.fold.folds}, "
+    return f"{fold}split seed {dataset.split_seed}"
 
 
 def run_compare(arguments: list[str]) -> None:

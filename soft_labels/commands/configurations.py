@@ -5,7 +5,6 @@ is made of may be named so. Code of another package is run where the user typed 
 command, or named the package in the environment variable ``SOFT_LABELS_TRUST``.
 """
 
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,9 @@ from typing import Any
 import yaml
 from jsonargparse import get_loader, set_loader, set_parsing_settings
 
+from soft_labels.consent import trusted_packages
 from soft_labels.errors import ConfigError
 
-TRUST = "SOFT_LABELS_TRUST"
 LIBRARIES = ("lightning", "optuna", "soft_labels", "torch", "torchmetrics")
 RUN_CODE = (
     "torch.hub",
@@ -53,7 +52,8 @@ def guard(arguments: Sequence[str]) -> None:
             raise ConfigError(f"{path}: wanted UTF-8 text, got {error}; save the file as UTF-8") from error
     set_loader("yaml", _load, (yaml.YAMLError,))
     set_parsing_settings(
-        import_path_denylist=["*", *RUN_CODE], import_path_allowlist=[*LIBRARIES, *_trusted(), *_typed(arguments)]
+        import_path_denylist=["*", *RUN_CODE],
+        import_path_allowlist=[*LIBRARIES, *trusted_packages(), *_typed(arguments)],
     )
 
 
@@ -63,14 +63,6 @@ def _named_files(arguments: Sequence[str]) -> Iterator[Path]:
         path = Path(argument.rpartition("=")[2])
         if path.suffix in _SUFFIXES and path.is_file():
             yield path
-
-
-def _trusted() -> list[str]:
-    """The packages that the environment names."""
-    names = [name.strip() for name in os.environ.get(TRUST, "").split(",") if name.strip()]
-    if wrong := [name for name in names if not name.isidentifier()]:
-        raise ConfigError(f"{TRUST} wants names of packages with commas between them, got {wrong[0]!r}")
-    return names
 
 
 def _typed(arguments: Sequence[str]) -> set[str]:

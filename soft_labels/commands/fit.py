@@ -18,7 +18,9 @@ from soft_labels.errors import ConfigError
 from soft_labels.files import naming
 from soft_labels.training.best import BestCheckpoint, WholeFileIO, read_checkpoint
 from soft_labels.training.callbacks import CurveLogger, PredictionFile, RunReport
+from soft_labels.training.kinds import HEADS
 from soft_labels.training.module import SoftLabelModule, check_identity
+from soft_labels.training.prediction_table import TableFormat
 from soft_labels.training.spec import RunSpec
 from soft_labels.training.trainer import (
     TRAINER_DEFAULTS,
@@ -106,6 +108,13 @@ class SoftLabelCLI(LightningCLI):
         """Parse the given arguments; Lightning's own warns when the program has others."""
         self.config = parser.parse_args(cast("list[str]", args))
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Lightning's, and for ``predict`` what it writes."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument("--format", type=TableFormat, default="csv", help="of the table of predictions")
+        return parser
+
     def _parse_ckpt_path(self) -> None:
         """Refuse a checkpoint that is not named, not there or not readable before anything is loaded for it."""
         command = self.config.get("subcommand")
@@ -139,6 +148,10 @@ class SoftLabelCLI(LightningCLI):
         check_device(settings)
         if self.subcommand in {None, "fit"}:
             check_settings(settings)
+            head = HEADS.get(settings.model.head)
+            if head is not None and head.solved:
+                logger.info("head %s is solved at once: trainer.max_epochs, early_stopping and data.batch_size change "
+                            "nothing", settings.model.head)  # fmt: skip
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of other data before a run's folder is made."""
@@ -148,7 +161,9 @@ class SoftLabelCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A Trainer that leaves its results behind; its default logger keeps one explicitly named folder a run."""
         settings = self._get(self.config_init, "trainer")
-        ours = [RunReport(), PredictionFile()] if self.subcommand == "predict" else [RunReport()]
+        ours: list[Callback] = [RunReport()]
+        if self.subcommand == "predict":
+            ours.append(PredictionFile(self.config["predict"]["format"]))
         kwargs["callbacks"] = [*_as_list(settings["callbacks"]), *ours]
         _check_callbacks(kwargs["callbacks"])
         kwargs["plugins"] = [*_as_list(settings["plugins"]), WholeFileIO()]
@@ -239,17 +254,23 @@ def run_lightning(arguments: list[str]) -> None:
     SoftLabelCLI(arguments)
 
 
-def datamodule_parser(prog: str, description: str) -> LightningArgumentParser:
+OF_A_RUN = ("model", "early_stopping", "checkpoint", "seed_everything")
+
+
+def datamodule_parser(
+    prog: str, description: str, ignored: tuple[str, ...] = (*OF_FIT_ALONE, *OF_A_RUN)
+) -> LightningArgumentParser:
     """A parser of ``--data`` that takes every configuration of ``fit``, once the caller has added ``trainer``.
 
     Args:
         prog: The command, as the help page names it.
         description: First line of the help page.
+        ignored: Keys of such a configuration that the command does not read.
     """
     parser = LightningArgumentParser(prog=prog, description=description, exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="configuration file of fit; several overlay")
     parser.add_subclass_arguments(AnnotationDataModule, "data", required=True)
-    add_ignored(parser, (*OF_FIT_ALONE, "model", "early_stopping", "checkpoint", "seed_everything"))
+    add_ignored(parser, ignored)
     return parser
 
 

@@ -34,8 +34,9 @@ class ExperimentSettings:
         sweeps: By name, files as in ``configs/sweep``, or their names; the first one chooses, further ones are compared
             with it.
         arms: By name, settings of ``fit`` by key, beside them ``space`` for keys that only this arm searches; or
-            ``from`` and ``calibration`` for an arm that is derived from another. Each arm that trains is searched with
-            the same budget.
+            ``from`` with ``calibration``, ``ensemble: true`` (the mean prediction of its seeds) or both for an arm that
+            is derived from another. Each arm that trains is searched with the same budget; of the sweep's keys those
+            that its head does not read are left out.
         baseline: The arm that all others are compared with.
         seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
         redraw_splits: Repeat on S other splits as well, the same for every arm.

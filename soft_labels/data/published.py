@@ -29,6 +29,11 @@ class ChaosNLIDataModule(AnnotationDataModule):
         self.root = Path(root)
         self.subsets = subsets
 
+    @property
+    def item_columns(self) -> dict[str, Any]:
+        """As ChaosNLI names the two texts."""
+        return {"uid_column": "uid", "text_column": "premise", "second_text_column": "hypothesis"}
+
     def read(self) -> AnnotatedData:
         """Read the official JSONL files."""
         return read_chaosnli(self.root, self.subsets)

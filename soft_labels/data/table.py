@@ -51,6 +51,7 @@ class TableDataModule(AnnotationDataModule):
         header: Names of the columns of a file that has no line of names.
         dataset_name: Name of the data set in logs and results; by default the file's name.
         predict_path: Table of new items for ``predict``, with the same columns for id and input; labels are not needed.
+        split_column: Column that names each item's part; ``file`` or ``folder`` where a file or a folder is a part.
         kwargs: See :class:`AnnotationDataModule`.
     """
 
@@ -87,9 +88,10 @@ class TableDataModule(AnnotationDataModule):
         header: list[str] | None = None,
         dataset_name: str | None = None,
         predict_path: Path | None = None,
+        split_column: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(split_column=split_column, **kwargs)
         self.path = [Path(one) for one in path] if isinstance(path, list) else Path(path)
         self.predict_path = None if predict_path is None else Path(predict_path)
         self.settings = TableSettings(
@@ -118,6 +120,7 @@ class TableDataModule(AnnotationDataModule):
             missing=missing,
             group_column=group_column,
             about_items=about_items or (),
+            split_column=split_column,
             about_annotators=about_annotators or (),
             encoding=encoding,
             header=header,
@@ -127,6 +130,13 @@ class TableDataModule(AnnotationDataModule):
     def read(self) -> AnnotatedData:
         """Read the table."""
         return read_table(self.path, self.settings)
+
+    @property
+    def item_columns(self) -> dict[str, Any]:
+        """Those of this table."""
+        named = ("uid_column", "text_column", "second_text_column", "text_template", "image_column")
+        found = {name: getattr(self.settings, name) for name in named}
+        return {name: value for name, value in found.items() if value is not None or name == "uid_column"}
 
     @cached_property
     def items_to_predict(self) -> Items:

@@ -2,7 +2,7 @@
 
 from soft_labels.embeddings.features import Features, PairFeatures, TensorFeatures, open_features
 from soft_labels.embeddings.ranks import ALONE, Ranks
-from soft_labels.embeddings.source import EncodedItems, FeatureSource, check_modality, known_rows
+from soft_labels.embeddings.source import EncodedItems, FeatureSource, check_modality, features_alike, known_rows
 from soft_labels.embeddings.stage import StagePlan, StageReport, encode_missing, plan_missing
 from soft_labels.embeddings.store import EmbeddingStore, Keys, content_keys
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_modality",
     "content_keys",
     "encode_missing",
+    "features_alike",
     "known_rows",
     "open_features",
     "plan_missing",

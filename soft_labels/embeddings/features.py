@@ -128,7 +128,7 @@ class StoredFeatures(Features):
             shard = self._shards[number]
             out[mine] = shard.read(positions[mine] - (self._ends[number] - shard.rows))
         sides = torch.from_numpy(out).view(len(index), self._rows.shape[1], self._width)
-        return sides[:, 0] if sides.shape[1] == 1 else _join_pair(sides[:, 0], sides[:, 1])
+        return sides[:, 0] if sides.shape[1] == 1 else join_pair(sides[:, 0], sides[:, 1])
 
 
 class JoinedFeatures(Features):
@@ -179,7 +179,7 @@ class TensorFeatures(Features):
         return self._given[torch.from_numpy(index)]
 
 
-def _join_pair(u: Tensor, v: Tensor) -> Tensor:
+def join_pair(u: Tensor, v: Tensor) -> Tensor:
     """``[u, v, |u - v|, u * v]``, ``[B, 4 D]``: the sentence-pair features of InferSent (Conneau et al. 2017)."""
     return torch.cat([u, v, (u - v).abs(), u * v], dim=1)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -10,16 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from soft_labels.annotations.base import Items, Modality
-from soft_labels.embeddings.features import Features, JoinedFeatures, PairFeatures, encoder_inputs, open_features
+from soft_labels.embeddings.direct import Encoded, encode_directly
+from soft_labels.embeddings.features import (
+    Features,
+    JoinedFeatures,
+    PairFeatures,
+    encoder_inputs,
+    join_pair,
+    open_features,
+)
 from soft_labels.embeddings.ranks import ALONE, Ranks
 from soft_labels.embeddings.stage import StagePlan, StageReport, encode_missing, plan_missing
 from soft_labels.embeddings.store import EmbeddingStore, Keys
 from soft_labels.encoders.base import Encoder, EncoderInput
-from soft_labels.errors import ConfigError
+from soft_labels.encoders.hosted import HostedEncoder
+from soft_labels.errors import ConfigError, EncoderError
 
 _MEBIBYTE = 2**20
+OF_ITEMS = ("vectors", "uids", "uid_column")
 logger = logging.getLogger(__name__)
 Columns = list[Keys]  # one or two ``S32 [N]`` arrays of content keys
 
@@ -48,6 +59,15 @@ def known_rows(uids: Sequence[str], encoder: Encoder, name: str) -> list[int]:
     if not known.any():
         raise ConfigError(f"{name}: no item has a row in all encoders; choose encoders that know the same items")
     return np.flatnonzero(known).tolist()
+
+
+def features_alike(made_by: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's fingerprint without what says which items it knows: new items have their vectors in a new file.
+
+    Args:
+        made_by: The fingerprint, of one encoder or of several.
+    """
+    return {key: each for key, each in made_by.items() if key.split(".")[-1] not in OF_ITEMS}
 
 
 def check_modality(name: str, modality: Modality, encoder: Encoder, pair_features: PairFeatures) -> None:
@@ -164,6 +184,27 @@ class FeatureSource:
         if len(features) * features.dim * 4 <= self._memory_limit:
             features.load()
         return features, encoded.report
+
+    def direct(self, items: Items) -> Encoded:
+        """The features of some items, encoded here and now; no store is read or written.
+
+        Args:
+            items: The items, at least one.
+
+        Raises:
+            EncoderError: An encoder cannot be used, is paid (its answers are kept), or no item can be encoded.
+        """
+        rows, refused = [], {}
+        for encoder in self.encoders:
+            if isinstance(encoder, HostedEncoder):
+                raise EncoderError(f"{type(encoder).__name__} is paid: its answers are kept in a store; name one")
+            columns = encoder_inputs(items, encoder, self._pair_features, self._separator)
+            sides = [encode_directly(column, encoder) for column in columns]
+            rows.append(sides[0].rows if len(sides) == 1 else join_pair(sides[0].rows, sides[1].rows))
+            refused.update({place: why for side in sides for place, why in side.refused.items()})
+            if remark := encoder.remark():
+                logger.warning("%s", remark)
+        return Encoded(torch.cat(rows, dim=1), refused)
 
     def encode(self, items: Items, ranks: Ranks = ALONE) -> EncodedItems:
         """Encode what the stores lack, one encoder after the other.

@@ -150,7 +150,7 @@ def encode_missing(
                 rows = lacking()  # fewer, if another job held the lock until now
                 missing = len(rows)
                 with ranks.together():
-                    if mine := ranks.share(_batches(items, keys, rows, encoder)):
+                    if mine := ranks.share(batches_of(items, keys, rows, encoder)):
                         _encode(items, keys, mine, encoder, store, flush_seconds, ranks)
             if remark := encoder.remark():
                 logger.warning("embeddings: %s", remark)
@@ -184,7 +184,7 @@ def _answer(
     return missing, usage
 
 
-def _batches(
+def batches_of(
     items: Sequence[EncoderInput], keys: Keys, rows: NDArray[np.int64], encoder: Encoder
 ) -> list[NDArray[np.int64]]:
     """The rows of distinct inputs in batches, longest first, ties by key."""
@@ -213,8 +213,9 @@ def _encode(
             rows.clear()
 
     flushed = time.monotonic()
+    shown = tracked(batches, len(batches), "encoding") if ranks.first else batches
     try:
-        for batch, prepared in _prepared(items, keys, batches, encoder, ranks):
+        for batch, prepared in zip(shown, _prepared(items, keys, batches, encoder, ranks), strict=True):
             embeddings = encoder.forward(prepared).numpy()
             store.check(keys[batch], embeddings)
             rows.append(embeddings)
@@ -232,20 +233,18 @@ def _prepared(
     batches: Sequence[NDArray[np.int64]],
     encoder: Encoder,
     ranks: Ranks,
-) -> Iterator[tuple[NDArray[np.int64], Any]]:
-    """Each batch with its preprocessed inputs; the first process shows its progress where there is a terminal."""
+) -> Iterator[Any]:
+    """The preprocessed inputs of each batch."""
 
     def prepare(batch: NDArray[np.int64]) -> Any:
         inputs = [items[row] for row in batch]
         ranks.check(inputs, keys[batch])
         return encoder.preprocess(inputs)
 
-    prepared = _one_ahead(prepare, batches) if encoder.prepares_ahead else map(prepare, batches)
-    shown = tracked(batches, len(batches), "encoding") if ranks.first else batches
-    yield from zip(shown, prepared, strict=True)
+    return one_ahead(prepare, batches) if encoder.prepares_ahead else map(prepare, batches)
 
 
-def _one_ahead(prepare: Callable[[NDArray[np.int64]], Any], batches: Sequence[NDArray[np.int64]]) -> Iterator[Any]:
+def one_ahead(prepare: Callable[[NDArray[np.int64]], Any], batches: Sequence[NDArray[np.int64]]) -> Iterator[Any]:
     """Prepare each batch in a thread while the one before it is in use."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead = pool.submit(prepare, batches[0])

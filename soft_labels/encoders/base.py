@@ -1,8 +1,9 @@
 """What every frozen encoder offers to the precompute stage."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -29,6 +30,15 @@ class Encoder(ABC):
     modality: Literal["text", "image", "uid"]  # an encoder of uids is shown those, whatever the items are
     reads_pairs: bool = False  # whether two texts are one input; otherwise they are encoded apart or joined before
     device: str = "auto"  # of those that compute here: several processes set it to the device of each
+    _made_with: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note what it is made with; a copy is made with nothing and takes the notes of the first."""
+        encoder = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind_partial(encoder, *args, **kwargs)
+        bound.apply_defaults()
+        encoder._made_with = dict(list(bound.arguments.items())[1:])
+        return encoder
 
     def __init__(self, batch_size: int) -> None:
         if batch_size < 1:
@@ -41,6 +51,16 @@ class Encoder(ABC):
 
         Computed without importing the model's library. Paths, batch size, device and worker count never enter.
         """
+
+    @property
+    def of_this_machine(self) -> tuple[str, ...]:
+        """Settings that name a file or folder of this machine: another one has it elsewhere."""
+        return ()
+
+    def settings(self) -> dict[str, Any]:
+        """What makes the same encoder on another machine, but for its device and :attr:`of_this_machine`."""
+        left_out = {"device", *self.of_this_machine}
+        return {name: value for name, value in self._made_with.items() if name not in left_out}
 
     @abstractmethod
     def length(self, item: EncoderInput) -> int:

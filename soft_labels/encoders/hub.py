@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from soft_labels.encoders.packaged import Library, digest, packaged_weights
+from soft_labels.encoders.packaged import PREFIX, Library, digest, packaged_weights
 from soft_labels.errors import EncoderError
 
 
@@ -66,6 +66,11 @@ class ModelPlace:
         if self.folder is not None:
             return f"sha256:{digest(self.folder)}"
         return f"{self.model}@{self.commit}"
+
+    @property
+    def of_this_machine(self) -> tuple[str, ...]:
+        """The settings of an encoder that say where a local folder lies; none of packaged and of hub models."""
+        return ("model",) if self.folder is not None and not self.model.startswith(PREFIX) else ()
 
     def _cached_commit(self, revision: str) -> str | None:
         """The commit that the local hub cache last saw for a branch or tag, read from its own small files."""

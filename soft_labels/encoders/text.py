@@ -75,6 +75,15 @@ class SentenceTransformerEncoder(TokenisingEncoder):
             "precision": self.precision,
         }
 
+    @property
+    def of_this_machine(self) -> tuple[str, ...]:
+        """The model, where it is a local folder."""
+        return self._place.of_this_machine
+
+    def settings(self) -> dict[str, Any]:
+        """Those it was made with; a hub model at its commit."""
+        return {**super().settings(), "revision": self._place.commit}
+
     def length(self, item: EncoderInput) -> int:
         """Number of characters."""
         return len(texts_of([item])[0])

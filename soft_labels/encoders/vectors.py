@@ -77,6 +77,16 @@ class VectorFileEncoder(Encoder):
             "logit_classes": self.logit_classes,
         }
 
+    @property
+    def of_this_machine(self) -> tuple[str, ...]:
+        """The files."""
+        return ("path",) if self.uids is None else ("path", "uids")
+
+    @property
+    def known_uids(self) -> tuple[str, ...]:
+        """The uids that have a row, in the order of the rows."""
+        return self._vectors.uids
+
     def without_row(self, uids: Sequence[str]) -> NDArray[np.bool_]:
         """Which items have no row in the file, bool ``[N]``.
 

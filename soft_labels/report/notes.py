@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from soft_labels.metrics import METRICS
-from soft_labels.report.evidence import Evidence
+from soft_labels.report.evidence import Evidence, unseeded
 from soft_labels.report.formats import count, listed
 from soft_labels.report.paper import PAPER
 from soft_labels.report.views import ALPHA, View
@@ -38,7 +38,22 @@ def measured_on(evidence: Evidence, view: View) -> str:
     """What a view's tables were measured on."""
     encoders = {one.name: one.index.encoder for one in evidence.sets}
     parts = [f"{name}: {_test_sizes(view, name)}, {view.repeated(name)}, {encoders[name]}" for name in view.repeats]
-    return f"Measured on the test split. {'; '.join(parts)}."
+    return " ".join([f"Measured on the test split. {'; '.join(parts)}.", *_without_seeds(evidence, view)])
+
+
+def _without_seeds(evidence: Evidence, view: View) -> list[str]:
+    """Which arms do not vary with the seed, and what that means for their spread and tests."""
+    runs = next(iter(view.repeats.values())).records
+    solved = [arm for arm in view.arms if unseeded(runs[arm])]
+    ensembles = [arm for arm, form in evidence.arms.items() if form.ensemble]
+    once = "set beside each seed of the others, so that its tests allow for their seeds alone"
+    each = "one run a split" if view.name == "redrawn" else f"one run, {once}"
+    said = [f"{listed(solved)} {'has' if len(solved) == 1 else 'have'} no seed: {each}."] if solved else []
+    if ensembles and view.name == "fixed":
+        said.append(f"{listed(ensembles)}: one model of all seeds, {once}; how it varies with its own is not known.")
+    elif ensembles:
+        said.append(f"{listed(ensembles)}: not here, since each split has one seed.")
+    return said
 
 
 def _test_sizes(view: View, dataset: str) -> str:
@@ -108,11 +123,7 @@ def direction(metric: str) -> str:
 
 def derived(evidence: Evidence) -> list[str]:
     """Which arms have no heads of their own."""
-    words = [
-        f"{name} has the heads of {form.derived_from}, followed by {form.calibration}"
-        for name, form in evidence.arms.items()
-        if form.derived_from is not None
-    ]
+    words = [f"{name} has {form.source}" for name, form in evidence.arms.items() if form.derived_from is not None]
     return [f"Nothing was searched or trained for an arm that is derived: {'; '.join(words)}."] if words else []
 
 

@@ -6,7 +6,7 @@ Source: Singh, Tiwari, Hasanbeig and Gupta, "Soft-Label Training Preserves Epist
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soft_labels.training.spec import Scheduler
+from soft_labels.training.spec import RunSpec, Scheduler
 
 CITATION = 'Singh et al., "Soft-Label Training Preserves Epistemic Uncertainty", arXiv:2511.14117'
 
@@ -92,6 +92,16 @@ It counts 3,700 items of POPQUORN with a mean entropy of 0.62; the released file
 In its Table 2 the two rows of POPQUORN are run together; the reading given here is the one that fits.
 It says neither how ties for the majority class are broken nor how large the parts of the split are.
 """.splitlines()
+
+
+def paper_target(spec: RunSpec) -> str | None:
+    """The arm of the paper that a run is of, whatever this experiment calls it; ``None`` where it is none of them.
+
+    Args:
+        spec: How it was trained.
+    """
+    plain = spec.loss == RunSpec.loss and spec.head == RunSpec.head
+    return spec.target if plain and spec.target in ("hard", "soft") else None
 
 
 def paper_arm(dataset: str, arm: str) -> PaperArm | None:

@@ -28,7 +28,7 @@ def _arm_in_words(evidence: Evidence, name: str) -> str:
     """What an arm is."""
     form = evidence.arms[name]
     if form.derived_from is not None:
-        return f"{name} (the heads of {form.derived_from}, followed by {form.calibration})"
+        return f"{name} ({form.source})"
     return f"{name} ({', '.join(f'{key} {value}' for key, value in form.overlay.items()) or 'nothing of its own'})"
 
 

@@ -9,6 +9,7 @@ from soft_labels.report.columns import decimal, integer, paper_columns, paper_mo
 from soft_labels.report.content import Column, Row, Table, Value
 from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.paper import PAPER, paper_arm
+from soft_labels.training.kinds import unread
 from soft_labels.training.spec import RunSpec
 
 _CHOSEN = {"lr": "LR", "batch_size": "Batch", "max_epochs": "Epochs", "weight_decay": "WD", "scheduler": "Scheduler"}
@@ -98,9 +99,9 @@ def _hyperparameter_row(one: SetEvidence, arm: str, shown: Sequence[str]) -> Row
     return {
         "dataset": one.name,
         "arm": arm,
-        **{key: getattr(best.run_spec, key) for key in shown},
+        **{key: None if key in unread(best.run_spec.head) else getattr(best.run_spec, key) for key in shown},
         "val_loss": best.value,
-        "best_epoch": best.best_epoch + 1,
+        "best_epoch": None if best.run_spec.kind.solved else best.best_epoch + 1,
         **{f"paper_{key}": value for key, value in zip(_CHOSEN, printed, strict=True)},
     }
 

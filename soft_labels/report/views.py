@@ -89,7 +89,7 @@ class View:
         name: ``fixed`` or ``redrawn``.
         title: In words.
         baseline: The arm that all others are compared with.
-        compared: The others.
+        compared: The others; an ensemble of seeds is not among them where each split has one seed.
         repeats: By data set.
         comparisons: Data set by data set, arm by arm, metric by metric.
     """
@@ -140,7 +140,8 @@ def make_views(evidence: Evidence) -> list[View]:
 def _view(evidence: Evidence, name: Literal["fixed", "redrawn"], title: str, repeats: Mapping[str, Repeats]) -> View:
     """Every arm by every tested metric on every data set, with p-values adjusted over all of them."""
     base = evidence.baseline
-    cases = [(data, arm, metric) for data in repeats for arm in evidence.compared for metric in core_names()]
+    compared = [arm for arm in evidence.compared if all(arm in one.records for one in repeats.values())]
+    cases = [(data, arm, metric) for data in repeats for arm in compared for metric in core_names()]
     tests = [_test(repeats[data], arm, base, metric) for data, arm, metric in cases]
     adjusted = holm(np.array([test.corrected_t_p for test in tests]))
     comparisons = [
@@ -157,7 +158,7 @@ def _view(evidence: Evidence, name: Literal["fixed", "redrawn"], title: str, rep
         )
         for (data, arm, metric), test, holm_p in zip(cases, tests, adjusted, strict=True)
     ]
-    return View(name, title, base, evidence.compared, repeats, comparisons)
+    return View(name, title, base, compared, repeats, comparisons)
 
 
 def _test(repeats: Repeats, arm: str, base: str, metric: str) -> PairedComparison:

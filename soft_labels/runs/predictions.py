@@ -1,7 +1,8 @@
 """What was observed of items and what a head predicts for those that judge: values, digests and Parquet files."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,21 @@ def logits_digest(logits: Logits) -> str:
     for part in JUDGED_PARTS:
         hasher.update(logits[part].contiguous().numpy().data)
     return hasher.hexdigest()[:16]
+
+
+def mean_logits(many: Sequence[Logits]) -> dict[SplitName, Tensor]:
+    """Logits of the mean of what several heads predict for the same items.
+
+    Args:
+        many: Of each head.
+
+    Returns:
+        By part, float64 ``[N, C]`` logarithms of the mean shares.
+
+    Source: Lakshminarayanan et al. (2017), section 2.4.
+    """
+    stacked = {part: torch.stack([one[part] for one in many]).double() for part in JUDGED_PARTS}
+    return {part: each.log_softmax(-1).logsumexp(0) - math.log(len(many)) for part, each in stacked.items()}
 
 
 def write_observed(path: Path, observed: Observations) -> None:

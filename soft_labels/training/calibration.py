@@ -1,7 +1,7 @@
 """Post-hoc steps on the logits of a trained head: fitted on validation items, each a row of one table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -81,6 +81,37 @@ class Temperature(Calibration):
     def forward(self, logits: Tensor) -> Tensor:
         """Logits over the temperature."""
         return logits / self.temperature.to(logits.dtype)
+
+
+class CalibratedHead(nn.Module):
+    """A head and the calibration that follows it: features ``[B, D]`` to calibrated logits ``[B, C]``, no dropout.
+
+    Args:
+        head: The head.
+        calibration: Of its logits.
+    """
+
+    def __init__(self, head: nn.Module, calibration: Calibration) -> None:
+        super().__init__()
+        self.head = head
+        self.calibration = calibration
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Calibrated logits."""
+        logits: Tensor = self.calibration(self.head(features))
+        return logits
+
+    def load_own(self, state: Mapping[str, Tensor]) -> None:
+        """Take its weights from a checkpoint's ``state_dict``, which may hold others.
+
+        Raises:
+            ConfigError: They are those of another head.
+        """
+        parts = ("head.", "calibration.")
+        try:
+            self.load_state_dict({key: value for key, value in state.items() if key.startswith(parts)})
+        except RuntimeError as error:
+            raise ConfigError(f"wanted the weights of this head, got others: {error}") from error
 
 
 CALIBRATIONS: dict[str, Callable[[], Calibration]] = {

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
@@ -19,12 +18,14 @@ from soft_labels.data import EmbeddedDataModule
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SPLIT_NAMES, SplitName
 from soft_labels.distributions import entropy
-from soft_labels.files import naming, write_text, written_whole
+from soft_labels.files import naming, write_text
 from soft_labels.metrics import core_names
 from soft_labels.training.best import BestCheckpoint, best_of, read_checkpoint
+from soft_labels.training.calibration import CalibratedHead
 from soft_labels.training.figures import entropy_scatter, items_figure
 from soft_labels.training.module import SoftLabelModule
 from soft_labels.training.predict import predict
+from soft_labels.training.prediction_table import TableFormat, prediction_columns, table_writer
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ class RunReport(Callback):
         params = {**module.hparams, **datamodule.hparams}
         metrics = {f"best/{key}": value for key, value in best.best.items() if key.startswith(("val", "test", "ep"))}
         tensorboard.log_hyperparams(params, metrics)
-        split: SplitName = "test" if datamodule.monitor_test else "val"
+        split: SplitName = "test" if datamodule.monitors_test else "val"
         for tag, figure in best_figures(trainer, module, datamodule.embedded, split).items():
             tensorboard.experiment.add_figure(tag, figure, global_step=best.epoch)
         tensorboard.experiment.flush()
@@ -186,23 +187,24 @@ def best_head(trainer: Trainer, module: SoftLabelModule) -> nn.Module:
         module: Of the same settings.
     """
     best = best_of(trainer).path
-    other = copy.deepcopy(nn.Sequential(module.head, module.calibration)).cpu()
+    other = copy.deepcopy(CalibratedHead(module.head, module.calibration)).cpu()
     if best is not None:
-        state = read_checkpoint(best)["state_dict"]
-        for part, name in zip(other, ("head.", "calibration."), strict=True):
-            own = {key.removeprefix(name): value for key, value in state.items() if key.startswith(name)}
-            part.load_state_dict(own)
+        other.load_own(read_checkpoint(best)["state_dict"])
     return other.float()
 
 
 class PredictionFile(BasePredictionWriter):
-    """Writes ``predictions.csv``: uid, split, probability of each class, entropy in nats; one file a process.
+    """Writes ``predictions.csv``: the columns of :func:`prediction_columns` with the split; one file a process.
 
     The split is that of the checkpoint's training; an item that was not there is ``new``.
+
+    Args:
+        form: The format, which is the file's suffix too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, form: TableFormat = "csv") -> None:
         super().__init__(write_interval="epoch")
+        self.form: TableFormat = form
 
     def write_on_epoch_end(
         self,
@@ -212,8 +214,6 @@ class PredictionFile(BasePredictionWriter):
         batch_indices: Sequence[Any],
     ) -> None:
         """Write this process's predictions."""
-        import polars as pl
-
         datamodule = _datamodule(trainer)
         rows = torch.cat([prediction["rows"] for prediction in predictions]).tolist()
         pred_dist = torch.cat([prediction["pred_dist"] for prediction in predictions]).cpu()
@@ -221,16 +221,9 @@ class PredictionFile(BasePredictionWriter):
         same_split = getattr(pl_module, "trained_split", {}) == datamodule.embedded.identity()["split"]
         part_of: Mapping[str, str] = dataset.part_of() if same_split else {}
         uids = [datamodule.items_to_predict.uids[row] for row in rows]
-        frame = pl.DataFrame(
-            {
-                "uid": uids,
-                "split": [part_of.get(uid, "new") for uid in uids],
-                **{f"p_{name}": pred_dist[:, column].numpy() for column, name in enumerate(dataset.data.class_names)},
-                "entropy_nats": entropy(pred_dist).numpy().astype(np.float64),
-            }
-        )
-        name = "predictions.csv" if trainer.world_size == 1 else f"predictions-{trainer.global_rank}.csv"
-        path = Path(trainer.log_dir or ".") / name
-        with written_whole(path) as partial:
-            frame.write_csv(partial)
+        split = [part_of.get(uid, "new") for uid in uids]
+        name = "predictions" if trainer.world_size == 1 else f"predictions-{trainer.global_rank}"
+        path = Path(trainer.log_dir or ".") / f"{name}.{self.form}"
+        with table_writer(path, self.form) as add:
+            add(prediction_columns(uids, pred_dist, dataset.data.class_names, split=split))
         print(f"{len(uids):,} predicted distributions in {path}")  # noqa: T201

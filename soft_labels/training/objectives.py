@@ -36,6 +36,10 @@ class Aim(NamedTuple):
     dist: Tensor
     weight: Tensor | None = None
 
+    def take(self, rows: Tensor) -> "Aim":
+        """That of the items at ``rows``."""
+        return Aim(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Target:

@@ -16,7 +16,7 @@ from soft_labels.trust.intervals import Interval, correlation_values, ratio_valu
 from soft_labels.trust.peers import peer_metrics
 from soft_labels.trust.reliability import reliability
 from soft_labels.trust.sets import fit_sets
-from soft_labels.trust.worth import AnnotatorCurve, PriorWorth, Reach, annotator_curve, prior_worth
+from soft_labels.trust.worth import AnnotatorCurve, PriorWorth, Reach, Worth, annotator_curve, prior_worth
 
 NAN = float("nan")
 Measured = TypeVar("Measured")
@@ -347,9 +347,17 @@ def _worth(yard: Yardsticks, log_pred: Floats) -> dict[str, Any]:
     each = [yard.curve.worth(log_pred[seed, yard.judging]) for seed in range(len(log_pred))]
     reaches = {worth.reach for worth in each}
     if reaches == {"within"}:
-        return {**_ends("worth", seed_interval(np.stack([worth.values for worth in each]))), "worth_reach": "within"}
+        return {**_ends("worth", _worth_interval(each)), "worth_reach": "within"}
     mean = float(np.mean([worth.annotators for worth in each]))
     return {**_ends("worth", Interval(mean, NAN, NAN)), "worth_reach": "mixed" if len(reaches) > 1 else reaches.pop()}
+
+
+def _worth_interval(each: list[Worth]) -> Interval:
+    """Over seeds and the items that every seed's step of the ladder judges."""
+    values = np.stack([worth.values for worth in each])
+    values = values[:, ~np.isnan(values).any(0)]
+    means = np.array([[worth.annotators] for worth in each])
+    return seed_interval(values - values.mean(1, keepdims=True) + means)
 
 
 def _prior(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None) -> dict[str, Any]:

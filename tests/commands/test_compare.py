@@ -17,6 +17,8 @@ from soft_labels.commands.compare_tables import CompareResult, print_result
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, read_arms
 from soft_labels.training.heads import MLPHead
+from soft_labels.training.solved_runs import solved_runs
+from soft_labels.training.spec import RunSpec
 from tests.conftest import RunCli
 from tests.toys import SeededData, SeededEncoder
 
@@ -142,6 +144,28 @@ def table(out: str) -> tuple[list[str], dict[str, list[str]]]:
     return cells[0], found
 
 
+def test_an_ensemble_and_a_head_without_a_seed_have_one_value(folder: Path) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "soft": {"model.target": "soft"},
+        "both": {"from": "soft", "ensemble": True},
+        "convex": {"model.head": "logistic", "model.weight_decay": 0.03},
+        "convex_t": {"from": "convex", "calibration": "temperature"},
+    }
+    place = [f"--data.store={folder / 'store'}", f"--trainer.default_root_dir={folder / 'alone'}"]
+    found = compare([*OPTIONS, *place, "--trainer.max_epochs=1"], read_arms(forms, "soft"), seeds=2)
+    assert {name: len(values["kl"]) for name, values in found.metrics.items()} == {
+        "soft": 2, "both": 1, "convex": 1, "convex_t": 1,
+    }  # fmt: skip
+    assert "no seed, hence one value: both, convex, convex_t" in found.notes
+    runs = sorted(path.name.rsplit("-", 3)[0] for path in found.folder.iterdir())
+    assert runs == ["convex-seed0", "soft-seed0", "soft-seed1"]
+    data = SeededData(items=600, encoder=SeededEncoder(), store=folder / "store").embedded
+    (alone,) = solved_runs(data, [RunSpec(head="logistic", weight_decay=0.03)], monitor_test=True, keep_heads=False,
+                           after_epoch=None)  # fmt: skip
+    assert found.metrics["convex"]["kl"][0] == pytest.approx(alone.curve["test/kl"][0], abs=1e-6)
+    assert found.metrics["both"]["kl"][0] < found.metrics["soft"]["kl"].mean(), "KL is convex"
+
+
 @pytest.mark.slow
 def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunCli, tmp_path: Path) -> None:
     options = (*OPTIONS, f"--data.store={tmp_path / 'store'}", f"--trainer.default_root_dir={tmp_path}", "--seeds=1")
@@ -175,7 +199,7 @@ def test_a_part_of_the_arms_may_be_compared(run_cli: RunCli, tmp_path: Path) -> 
         ({"data.split_seed": 1}, "arm odd: wanted settings of the head, got data.init_args.split_seed"),
         ({"seed_everything": 1}, "arm odd: wanted settings of the head, got seed_everything"),
         ({"space": {"model.lr": {"categorical": [1]}}}, "arm odd: compare searches nothing"),
-        ({"from": "hard"}, "arm odd: wanted from and calibration alone"),
+        ({"from": "hard"}, "arm odd: wanted from with calibration, ensemble or both"),
     ],
 )
 def test_an_arm_that_cannot_be_compared_is_one_message_before_anything_is_trained(
@@ -204,3 +228,14 @@ def test_compare_prints_both_targets_and_where_to_look(run_cli: RunCli, trained:
 def test_compare_takes_the_saved_config_of_a_run(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     config = f"--config={trained.folder}/config.yaml"
     assert run_cli("compare", config, "--seeds=1", f"--trainer.default_root_dir={tmp_path}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("--data.folds=4", "fold 0 of 4, split seed 0"), ("--data.split_file={}", "a given split")]
+)
+def test_folds_and_given_splits_are_told(option: str, said: str, folder: Path, tmp_path: Path) -> None:
+    SeededData(items=600, split_seed=3).dataset.split.save(tmp_path / "split.json", {})
+    options = [*OPTIONS, "--trainer.max_epochs=2", f"--data.store={folder / 'store'}",
+               f"--trainer.default_root_dir={tmp_path}", option.format(tmp_path / "split.json")]  # fmt: skip
+    result = compare(options, read_arms(ARMS, "hard"), seeds=1)
+    assert result.notes[0].endswith(said)

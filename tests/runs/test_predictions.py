@@ -10,6 +10,7 @@ from soft_labels.errors import RecordError
 from soft_labels.runs.predictions import (
     ObservedItems,
     logits_digest,
+    mean_logits,
     observations,
     observed_digest,
     read_logits,
@@ -119,3 +120,15 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path, frame: pl.Dat
 def test_a_file_that_is_not_there_is_refused_by_name_and_with_the_lines_beside_it(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"delete .*bundle\.parquet and bundle\.jsonl beside it and run the same com"):
         read_logits(tmp_path / "bundle.parquet")
+
+
+def test_the_mean_of_heads_is_the_mean_of_their_shares() -> None:
+    generator = torch.Generator().manual_seed(0)
+    many = [{part: 40 * torch.randn(6, 3, generator=generator) for part in PARTS} for _ in range(4)]
+    found = mean_logits(many)
+    assert found.keys() == {"val", "test"}
+    for part, mean in found.items():
+        expected = torch.stack([one[part].double().softmax(-1) for one in many]).mean(0)
+        torch.testing.assert_close(mean.exp(), expected)
+        torch.testing.assert_close(mean.exp().sum(-1), torch.ones(6).double())
+        assert torch.isfinite(mean).all(), "a share that is tiny for all is no 0"

@@ -21,6 +21,7 @@ def roles_of(work: Work) -> dict[str, str]:
     settings = work.settings
     single = {
         "grp": settings.group_column,
+        "part": settings.split_column,
         "annotator": settings.annotator_column,
         "label": settings.label_column,
         "n": settings.count_column,

@@ -8,7 +8,17 @@ from soft_labels.annotations.table.profile import TEXT, Column, determines, dist
 from soft_labels.annotations.table.rows import Work
 from soft_labels.annotations.table.settings import Guess
 from soft_labels.annotations.table.source import FILE, FOLDER
-from soft_labels.annotations.table.words import DERIVED, NUMBER_OF, PAIRS, RATING, UID, WEAK_UID, is_number
+from soft_labels.annotations.table.words import (
+    DERIVED,
+    NUMBER_OF,
+    PAIRS,
+    PART_COLUMN,
+    RATING,
+    UID,
+    WEAK_UID,
+    is_number,
+    part_called,
+)
 from soft_labels.errors import DataError
 
 
@@ -26,10 +36,12 @@ def fill(work: Work, guess: Guess, before: Found, columns: Sequence[str]) -> Non
     """
     found = profile(work, columns) if guess.settings.get("rows_from") else before
     roles = _Roles(work, guess, found, columns)
+    roles.parts()
     roles.annotator()
     roles.label()
     roles.shown()
     roles.uid()
+    roles.check_parts()
     roles.files_of_annotators()
     roles.count()
     roles.blanks()
@@ -39,6 +51,34 @@ def fill(work: Work, guess: Guess, before: Found, columns: Sequence[str]) -> Non
 
 class _Roles(LabelRoles):
     """All roles of a table."""
+
+    def parts(self) -> None:
+        """A column, file or folder that says which part of a split an item belongs to."""
+        if "split_column" in self.settings:
+            return
+        named = [one for one in self.scalars() if PART_COLUMN.fullmatch(one.word) or one.name in {FILE, FOLDER}]
+        fitting = [one for one in named if one.values and all(map(part_called, one.values))]
+        if fitting:
+            self.settings["split_column"] = fitting[0].name
+
+    def check_parts(self) -> None:
+        """Parts can be taken where there is one to train and one to choose by, and each item is in one."""
+        name = self.settings.get("split_column")
+        column = self.found.get(str(name))
+        if column is None:
+            return
+        uid = self.settings.get("uid_column") or self.settings.get("text_column") or self.settings.get("image_column")
+        keys = uid if isinstance(uid, list) else [uid] if isinstance(uid, str) else []
+        called = {part_called(value) for value in column.values}
+        if not {"train", "val"} <= called:
+            why = f"it names {', '.join(column.values)}, but wanted are train and val (validation, dev)"
+        elif keys and not determines(self.work, keys, column.name, self.columns):
+            why = "items stand in several parts"
+        else:
+            self.guess.notes.append(f"{name} names the part of each item ({', '.join(column.values)})")
+            return
+        del self.settings["split_column"]
+        self.guess.doubts.append(f"the split of {name} is not taken, a split is drawn: {why} (split_column)")
 
     def shown(self) -> None:
         """The texts or the image."""

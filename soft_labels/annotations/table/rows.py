@@ -22,7 +22,8 @@ from soft_labels.annotations.table.settings import TableSettings
 from soft_labels.annotations.table.source import Source, open_source
 from soft_labels.errors import ConfigError, DataError
 
-ROW = identifier("#row")
+ROW_NUMBER = "#row"
+ROW = identifier(ROW_NUMBER)
 
 
 @dataclass
@@ -129,7 +130,8 @@ def take_rows(work: Work, folder: Path, roles: Mapping[str, str]) -> None:
     settings = work.settings
     shown, _ = settings.shown
     inputs = [name for text in shown.values() for name in (template_names(text) if settings.text_template else [text])]
-    names = [*settings.rows_from, *settings.uid_columns, *inputs, *roles.values(), *settings.where]
+    ids = [name for name in settings.uid_columns if name != ROW_NUMBER]
+    names = [*settings.rows_from, *ids, *inputs, *roles.values(), *settings.where]
     columns = _read(work, folder, names)
     for name in settings.rows_from:
         columns = open_lists(work, name, columns)
@@ -167,6 +169,8 @@ def require(work: Work, ours: str, column: str, table: str = "rows") -> None:
 
 def _uid(settings: TableSettings, columns: Collection[str], inputs: Sequence[str]) -> str:
     """The item's id as SQL: cleaned, joined, or made from what was shown."""
+    if settings.uid_columns == [ROW_NUMBER]:
+        return f"{ROW}::VARCHAR"
     if settings.uid_columns:
         return " || '/' || ".join(f"cleaned({expression(name, columns)})" for name in settings.uid_columns)
     texts = " || chr(31) || ".join(f"trimmed({text})" for text in inputs)
@@ -303,6 +307,9 @@ def prepare(path: Path | Sequence[Path], database: duckdb.DuckDBPyConnection, se
     return Work(path, database, settings)
 
 
+_DESCRIBED = {"grp": "group", "part": "part of the split"}
+
+
 def check_one_value(work: Work, ours: Iterable[str]) -> None:
     """All rows of an item agree on the columns that describe it, but for blanks around a text."""
     for column in ours:
@@ -312,7 +319,7 @@ def check_one_value(work: Work, ours: Iterable[str]) -> None:
         work.run(f"CREATE OR REPLACE TEMP VIEW others AS SELECT *, trimmed({column}) <> {first} AS other FROM rows")
         work.refuse(
             "others", "other",
-            f"item {{0!r}} has another {'group' if column == 'grp' else 'input'} than in its first row",
+            f"item {{0!r}} has another {_DESCRIBED.get(column, 'input')} than in its first row",
             "a uid names one item: correct the row or its uid, or set uid_column to null for an id from the text",
             "uid",
         )  # fmt: skip
