@@ -125,7 +125,7 @@ def parts(figure: Figure, ground: Ground) -> None:
     )
     axes.plot(temperatures, split.vagueness.mean(-1), color=_annotators(ground), linestyle=":", label="vagueness")
     axes.set(xscale="log", xticks=[0.25, 0.5, 1, 2, 4], xticklabels=["¼", "½", "1", "2", "4"], xlabel="temperature",
-             ylabel="nats", ylim=(-1, 2))  # fmt: skip
+             ylabel="nats", ylim=(-0.5, 1.2))  # fmt: skip
     axes.minorticks_off()
     axes.legend()
 
@@ -135,7 +135,7 @@ def floor(figure: Figure, ground: Ground) -> None:
     numbers = (2, 3, 5, 8, 12, 20, 35, 60, 100)
     charged, read, constant = [], [], []
     for number in numbers:
-        truth, counts = _simulated(number)
+        truth, counts = _simulated(number, 1_500)
         label_dist = shares(counts)
         charged.append(float((cross_entropy(label_dist, np.log(truth)) - entropies(label_dist)).mean()))
         read.append(float(kl_floor(counts, fit_mixtures(counts, [1])[0]).mean()))
@@ -164,7 +164,7 @@ def worth(figure: Figure, ground: Ground) -> None:
     axes.axhline(reached, color=_arm(1, ground), linestyle="--", label="the head")
     axes.axvline(found, color=_INK[ground], linewidth=0.8, linestyle=":")
     axes.annotate(f"worth {found:.1f}", (found, reached), (8, 8), textcoords="offset points")
-    axes.set(xlabel="annotators k", ylabel="cross-entropy to the others, nats")
+    axes.set(xlabel="annotators k", ylabel="cross-entropy, nats")
     axes.legend()
 
 
@@ -187,7 +187,7 @@ FIGURES: dict[str, Picture] = {
     ),
     "floor": Picture(
         floor,
-        "KL that is charged to a perfect model, which knows the truth of 400 simulated items, by the number "
+        "KL that is charged to a perfect model, which knows the truth of 1,500 simulated items, by the number "
         "of annotators (line), and the floor that is read off the counts alone (points). Dashed: the best "
         "constant.",
     ),

@@ -25,6 +25,7 @@ from soft_labels.commands.configs import names, path_of
 from soft_labels.errors import REMEDIES
 from soft_labels.metrics import METRICS
 from soft_labels.training.calibration import CALIBRATIONS
+from soft_labels.training.kinds import HEADS
 from soft_labels.training.objectives import LOSSES, TARGETS
 
 _MARK = re.compile(r"^\{\{ (\w+)(?: (.+?))? \}\}$", re.MULTILINE)
@@ -70,6 +71,12 @@ def _calibrations() -> str:
         settings = [key for key, value in vars(made).items() if value is True and key != "training"]
         rows.append((f"`{name}`", " ".join([said, *(f"`{key}`" for key in settings)])))
     return table(("calibration", "what it does with logits"), rows)
+
+
+def _heads() -> str:
+    """Every kind of head, and whether it is solved at once."""
+    rows = ((f"`{name}`", row.text, "solved at once" if row.solved else "by epochs") for name, row in HEADS.items())
+    return table(("`model.head`", "what it is", "trained"), rows)
 
 
 def _metrics() -> str:
@@ -136,6 +143,7 @@ RENDERED: dict[str, Callable[..., str]] = {
     "targets": _targets,
     "losses": _losses,
     "calibrations": _calibrations,
+    "heads": _heads,
     "metrics": _metrics,
     "configs": _configs,
     "commands": _commands,
