@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": ("predict", "run_predict", "distributions of new items by an exported head, or of a checkpoint"),
     "export": ("export", "run_export", "a run's head as a folder that travels, with a card of its numbers"),
     "compare": ("compare", "run_compare", "train the heads of each arm on the same split and print them side by side"),
+    "budget": ("budget", "run_budget_command", "how many annotators an item are enough, for each arm"),
     "sweep": ("sweep", "run_sweep", "search for the best settings of each arm with Optuna"),
     "storage": ("storage", "run_storage", "serve a database of studies to many workers over gRPC"),
     "reproduce": ("reproduce", "run_reproduce", "a whole experiment: search, choose, repeat, judge, report"),

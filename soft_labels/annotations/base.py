@@ -1,7 +1,8 @@
 """The one record that every data set is read into."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -118,6 +119,13 @@ class AnnotatedData:
     def num_classes(self) -> int:
         """Number of classes, C."""
         return len(self.class_names)
+
+    @cached_property
+    def duplicates(self) -> Mapping[str, NDArray[np.int32]]:
+        """By kind of likeness, the group of each item, ``[N]``; see :mod:`soft_labels.annotations.duplicates`."""
+        from soft_labels.annotations.duplicates import duplicate_groups
+
+        return duplicate_groups(self.inputs)
 
     @property
     def items(self) -> Items:

@@ -40,7 +40,8 @@ def read_chaosnli(root: Path, subsets: Sequence[Subset] = SUBSETS) -> AnnotatedD
         subsets: The parts to read. Both together are the paper's set; one alone carries its name in the result.
 
     Returns:
-        Inputs (premise, hypothesis), classes entailment, neutral, contradiction.
+        Inputs (premise, hypothesis), classes entailment, neutral, contradiction; about each item its ``source``, the
+        part that it is of.
 
     Raises:
         ConfigError: No subset is asked for.
@@ -48,8 +49,9 @@ def read_chaosnli(root: Path, subsets: Sequence[Subset] = SUBSETS) -> AnnotatedD
     """
     if not subsets:
         raise ConfigError(f"chaosnli: no subset to read; give one or more of {', '.join(SUBSETS)}")
-    files = [locate(root, "chaosnli", "chaosNLI_v1.0", f"chaosNLI_{subset}.jsonl") for subset in subsets]
-    items = [item for file in files for item in _read_file(file)]
+    files = {subset: locate(root, "chaosnli", "chaosNLI_v1.0", f"chaosNLI_{subset}.jsonl") for subset in subsets}
+    found = {subset: list(_read_file(file)) for subset, file in files.items()}
+    items = [item for part in found.values() for item in part]
     return AnnotatedData(
         name="chaosnli" if set(subsets) == set(SUBSETS) else f"chaosnli-{subsets[0]}",
         uids=tuple(item.uid for item in items),
@@ -58,6 +60,7 @@ def read_chaosnli(root: Path, subsets: Sequence[Subset] = SUBSETS) -> AnnotatedD
         class_names=CLASS_NAMES,
         modality="text_pair",
         groups=tuple(item.premise for item in items),
+        about={"source": tuple(subset for subset, part in found.items() for _ in part)},
     ).sorted_by_uid()
 
 

@@ -1,6 +1,5 @@
 """What a data set holds, as a table and as histograms of disagreement."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from rich.table import Table
 from torch import Tensor
 
 from soft_labels.annotations.annotators import Annotations, Reading, krippendorff_alpha
-from soft_labels.annotations.base import AnnotatedData, Input
+from soft_labels.annotations.base import AnnotatedData
+from soft_labels.annotations.duplicates import same_inputs
 from soft_labels.distributions import TiePolicy, has_tie, label_distribution, majority_label, normalized_entropy
 from soft_labels.errors import ConfigError
 from soft_labels.files import written_whole
@@ -53,7 +53,7 @@ class DataStats:
         alpha_nominal: Krippendorff's alpha of classes as names; ``None`` where it is not defined.
         alpha_ordinal: The same of ordered classes; ``None`` for classes that are not.
         annotators: What is known of the annotators; ``None`` where nobody is named.
-        duplicates: Items whose input stands under another uid too.
+        duplicates: Items whose input stands under another uid too, but for case, punctuation and blanks of a text.
         reading: How the file was read, where there was one.
         warnings: What looks odd.
     """
@@ -118,7 +118,7 @@ def summarise(data: AnnotatedData, tie: TiePolicy = "lowest", seed: int = 0) -> 
     tied = has_tie(data.label_counts)
     majority = majority_label(data.label_counts, tie, seed)
     majority_items = tuple(torch.bincount(majority, minlength=data.num_classes).tolist())
-    duplicates = _duplicates(data)
+    duplicates = int((same_inputs(data.inputs) > 0).sum())
     return DataStats(
         name=data.name,
         class_names=data.class_names,
@@ -143,30 +143,6 @@ def summarise(data: AnnotatedData, tie: TiePolicy = "lowest", seed: int = 0) -> 
             *(data.reading.warnings if data.reading else ()),
             *_odd(data.class_names, majority_items, duplicates),
         ),
-    )
-
-
-def _duplicates(data: AnnotatedData) -> int:
-    """Items whose input, but for blanks around it, stands under another uid too; arrays are not compared."""
-    shown = [comparable(one) for one in data.inputs]
-    times = Counter(one for one in shown if one is not None)
-    return sum(times[one] > 1 for one in shown if one is not None)
-
-
-def comparable(shown: Input) -> object:
-    """An input that can be compared, but for blanks around it; ``None`` for an array.
-
-    Args:
-        shown: A text, a pair of texts or an image.
-    """
-    if isinstance(shown, str):
-        return shown.strip()
-    return (
-        tuple(part.strip() for part in shown)
-        if isinstance(shown, tuple)
-        else shown
-        if isinstance(shown, Path)
-        else None
     )
 
 

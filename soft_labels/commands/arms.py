@@ -1,5 +1,6 @@
 """The options of commands that set arms side by side."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,15 +13,16 @@ from soft_labels.sweep.space import overlay_keys
 OF_ARMS = ("arms", "baseline", "only")
 
 
-def add_arms(parser: LightningArgumentParser) -> None:
+def add_arms(parser: LightningArgumentParser, arms: Forms = DEFAULT_ARMS) -> None:
     """Add the options.
 
     Args:
         parser: Of the command.
+        arms: What is compared if not given.
     """
     derived = "{from: ARM, calibration: temperature, ensemble: true}"
     what = f"by name, settings of fit by key, as {{soft: {{model.target: soft}}}}; or {derived}, the last two or either"
-    parser.add_argument("--arms", type=Forms, default=DEFAULT_ARMS, help=what)
+    parser.add_argument("--arms", type=Forms, default=arms, help=what)
     parser.add_argument("--baseline", type=str, default=DEFAULT_BASELINE, help="the arm that others are compared with")
     parser.add_argument("--only", type=str, help="names of the arms to take, as soft,hard; all if not given")
 
@@ -52,3 +54,16 @@ def overlay_of(arm: Arm, known: Iterable[str]) -> dict[str, Any]:
         return overlay_keys(arm.overlay, known)
     except SweepError as error:
         raise ConfigError(f"arm {arm.name}: {error}") from error
+
+
+def as_options(values: Mapping[str, Any]) -> list[str]:
+    """Settings by key as they are written on the command line.
+
+    Args:
+        values: By key in full.
+
+    Example:
+        >>> as_options({"model.target": "soft", "model.lr": 0.1})
+        ['--model.target=soft', '--model.lr=0.1']
+    """
+    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]

@@ -1,6 +1,5 @@
 """Arms side by side: heads that differ in what each arm sets, over a few seeds, on the same split."""
 
-import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
@@ -13,7 +12,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
-from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
+from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, as_options, overlay_of
 from soft_labels.commands.compare_tables import CompareResult, print_result
 from soft_labels.commands.configs import path_of
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
@@ -134,14 +133,14 @@ def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
     overlays = {}
     for arm in arms.trained:
         own = overlay_of(arm, keys)
-        head = _Options([*arguments, *_as_options(own)], run=False).config[_HEAD]
+        head = _Options([*arguments, *as_options(own)], run=False).config[_HEAD]
         unused = {
             CONFIG_KEYS[name]: getattr(RunSpec(), name)
             for name in sorted(unread(known("head", head, HEADS)) - {"seed"})
         }
         overlays[arm.name] = {_HEAD: head, **unused, **own}
     for name, overlay in overlays.items():
-        config = _Options([*arguments, *_as_options(overlay)], run=False).config
+        config = _Options([*arguments, *as_options(overlay)], run=False).config
         if config.model.calibration != "none":
             raise ConfigError(
                 "model.calibration can be set for fit only: compare has arms {from: ARM, calibration: "
@@ -152,15 +151,10 @@ def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
     return overlays
 
 
-def _as_options(overlay: Mapping[str, Any]) -> list[str]:
-    """Settings by key as they are written on the command line."""
-    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overlay.items()]
-
-
 def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[str, Any]) -> tuple[SoftLabelCLI, Values]:
     """One ordinary run, tested at its best epoch."""
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-    cli = CompareCLI([*quiet, *arguments, *_as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)
+    cli = CompareCLI([*quiet, *arguments, *as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)
     cli.datamodule.dataset.check_test()
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     best = str(best_of(cli.trainer).path)

@@ -65,7 +65,7 @@ def _describe_configured(options: list[str], figure: Path, as_object: bool) -> N
     from soft_labels.commands.fit import parse_datamodule
 
     datamodule = parse_datamodule(options, "soft-labels data stats", "The data of a configuration.")
-    data = datamodule.read().sorted_by_uid()
+    data = datamodule.annotations()
     _describe([data], datamodule.tie, figure, as_object, SplitAndPictures(datamodule, data))
 
 

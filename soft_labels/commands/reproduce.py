@@ -16,6 +16,7 @@ from soft_labels.commands.fit import show_progress
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arms, Forms, read_arms
+from soft_labels.experiment.budget_runs import ExperimentBudget
 from soft_labels.experiment.reproduce import DatasetPlan, Experiment
 from soft_labels.training.engines import EngineName, make_engine
 from soft_labels.training.spec import RunSpec
@@ -41,6 +42,7 @@ class ExperimentSettings:
         seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
         redraw_splits: Repeat on S other splits as well, the same for every arm.
         keep_texts: Keep the texts of the few items that the report shows.
+        budget: Train the chosen configurations on a few annotators of each item as well, for the curves of ``budget``.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ExperimentSettings:
     seeds: int = 10
     redraw_splits: bool = True
     keep_texts: bool = True
+    budget: ExperimentBudget | None = None
 
     def __post_init__(self) -> None:
         if not self.datasets or not self.sweeps:
@@ -89,7 +92,14 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
     engine = make_engine(config.engine, options[0][0].cli.config.trainer.accelerator, config.share)
     plans = [_plan(settings, each, arms) for each in options]
     experiment = Experiment(
-        settings.name, arms, settings.seeds, settings.redraw_splits, settings.keep_texts, folder, engine
+        settings.name,
+        arms,
+        settings.seeds,
+        settings.redraw_splits,
+        settings.keep_texts,
+        folder,
+        engine,
+        settings.budget,
     )
     return experiment, plans
 

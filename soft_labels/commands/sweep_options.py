@@ -1,6 +1,5 @@
 """The options of ``soft-labels sweep``: those of ``fit`` as the fixed base, and what is searched on top of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ from jsonargparse import ArgumentError, Namespace
 from jsonargparse.typing import SecretStr
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, overlay_of
+from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, as_options, overlay_of
 from soft_labels.commands.fit import SoftLabelCLI
 from soft_labels.data import AnnotationDataModule
 from soft_labels.errors import ConfigError, SweepError
@@ -66,20 +65,42 @@ class SweepCLI(SoftLabelCLI):
         """Make nothing."""
 
 
-def base_spec(config: Namespace) -> RunSpec:
+def base_spec(config: Namespace, defaults: Namespace) -> RunSpec:
     """The spec that a parsed configuration of ``fit`` describes.
 
     Args:
         config: The configuration, with every key.
+        defaults: What it would be if nothing were set.
 
     Raises:
-        ConfigError: A value is missing or out of its range.
+        ConfigError: A value is missing or out of its range, or a setting is given that changes training but that no
+            run's record has.
     """
+    for key in _FIXED:
+        if config.get(key) != defaults.get(key):
+            raise ConfigError(
+                f"{key} can be set for fit only: wanted its default {defaults.get(key)}, got {config.get(key)}; "
+                "leave it out"
+            )
     values = {field: config[key] for field, key in CONFIG_KEYS.items()}
     for field, value in values.items():
         if value is None:
             raise ConfigError(f"wanted a value of {CONFIG_KEYS[field]} for every run, got none; set it")
     return RunSpec(**values)
+
+
+def datamodule_of(config: Namespace) -> AnnotationDataModule:
+    """The data module that a parsed configuration of ``fit`` describes; nothing is read or encoded yet.
+
+    Args:
+        config: The configuration.
+    """
+    parser = LightningArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(AnnotationDataModule, "data", required=True)
+    found: AnnotationDataModule = parser.instantiate_classes(
+        Namespace(data=config.data)  # type: ignore[no-untyped-call]
+    ).data
+    return found
 
 
 @dataclass(frozen=True)
@@ -101,14 +122,7 @@ class SweepOptions:
         Raises:
             ConfigError: A setting of ``fit`` is given that changes training but that no run's record has.
         """
-        defaults = self.cli.parser.get_defaults()
-        for key in _FIXED:
-            if self.cli.config.get(key) != defaults.get(key):
-                raise ConfigError(
-                    f"{key} can be set for fit only: wanted its default {defaults.get(key)}, "
-                    f"got {self.cli.config.get(key)}; leave it out"
-                )
-        return base_spec(self.cli.config)
+        return base_spec(self.cli.config, self.cli.parser.get_defaults())
 
     @cached_property
     def arms(self) -> Arms:
@@ -196,12 +210,7 @@ class SweepOptions:
     def datamodule(self, choice: DataChoice = ()) -> AnnotationDataModule:
         """The data of the base configuration with some keys changed; the same ones for the same choice."""
         if choice not in self._datamodules:
-            parser = LightningArgumentParser(exit_on_error=False)
-            parser.add_subclass_arguments(AnnotationDataModule, "data", required=True)
-            config = self._with(dict(choice)) if choice else self.cli.config
-            self._datamodules[choice] = parser.instantiate_classes(
-                Namespace(data=config.data)  # type: ignore[no-untyped-call]
-            ).data
+            self._datamodules[choice] = datamodule_of(self._with(dict(choice)) if choice else self.cli.config)
         return self._datamodules[choice]
 
     @cached_property
@@ -218,8 +227,7 @@ class SweepOptions:
 
     def _with(self, values: Mapping[str, Choice]) -> Namespace:
         """The configuration of ``fit`` with some keys changed."""
-        changes = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
-        config: Namespace = self.cli.parser.parse_args([*self.arguments, *changes])
+        config: Namespace = self.cli.parser.parse_args([*self.arguments, *as_options(values)])
         for key in _NOT_OF_FIT:
             config.pop(key, None)
         return config

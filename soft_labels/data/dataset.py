@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,27 @@ from soft_labels.data.batches import Observed
 from soft_labels.data.split import SPLIT_NAMES, Fold, Ratios, Split, SplitName, draw_split, warn_of_parts
 from soft_labels.distributions import TiePolicy, label_distribution, majority_label
 from soft_labels.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Fewer annotators for what a head learns from: so many of each item's own, without replacement.
+
+    Args:
+        annotators: How many, at least 1; an item that has fewer keeps all that it has.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: A number is out of its range.
+    """
+
+    annotators: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check both numbers."""
+        if self.annotators < 1 or self.seed < 0:
+            raise ConfigError(f"a draw wants at least 1 annotator an item and a seed of at least 0, got {self}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,8 @@ class Dataset:
         given_split: A split that was given and is not drawn; the settings above then say nothing.
         fold: The test part is this fold of the items, and ``split_ratios`` says only how validation is cut from the
             rest.
+        draw: Annotators of the training and validation items that are left of all; ``None`` leaves all. Test items
+            keep theirs, and the split is that of all annotations.
     """
 
     data: AnnotatedData
@@ -38,6 +62,7 @@ class Dataset:
     stratify: bool = True
     given_split: Split | None = None
     fold: Fold | None = None
+    draw: Draw | None = None
 
     @property
     def name(self) -> str:
@@ -57,13 +82,25 @@ class Dataset:
     @cached_property
     def observed(self) -> Observed:
         """What was observed of all items."""
-        counts, true = self.data.label_counts, self.data.true_dist
-        return Observed(
-            counts,
-            label_distribution(counts).float(),
-            majority_label(counts, self.tie),
-            None if true is None else true.float(),
-        )
+        counts, labels = self._counts_and_labels()
+        true = self.data.true_dist
+        return Observed(counts, label_distribution(counts).float(), labels, None if true is None else true.float())
+
+    def _counts_and_labels(self) -> tuple[Tensor, Tensor]:
+        """Counts and majority classes; of a few annotators many tie, and a tie of those drawn is broken by lot."""
+        whole = self.data.label_counts
+        labels = majority_label(whole, self.tie)
+        if self.draw is None:
+            return whole, labels
+        from soft_labels.trust.draws import draw_annotators
+
+        learnt = torch.cat([self.rows("train"), self.rows("val")]).sort().values
+        given = whole[learnt].numpy()
+        left = np.minimum(given.sum(1), self.draw.annotators).astype(np.int64)
+        generator = np.random.default_rng((self.draw.seed, self.draw.annotators))
+        drawn = whole.index_put((learnt,), torch.from_numpy(draw_annotators(given, left, generator)))
+        by_lot = majority_label(drawn, "random", self.draw.seed)
+        return drawn, torch.where((drawn == whole).all(1), labels, by_lot)
 
     @cached_property
     def split(self) -> Split:
@@ -74,7 +111,7 @@ class Dataset:
             return self.given_split
         return draw_split(
             self.data.uids,
-            self.observed.majority_label.numpy(),
+            majority_label(self.data.label_counts, self.tie).numpy(),
             ratios=self.split_ratios,
             seed=self.split_seed,
             groups=self._groups(),
@@ -119,6 +156,18 @@ class Dataset:
     def part_of(self) -> dict[str, SplitName]:
         """The part that each uid belongs to."""
         return {uid: part for part in SPLIT_NAMES for uid in getattr(self.split, part)}
+
+    def drawn(self, annotators: int, seed: int) -> "Dataset":
+        """The same items and split with fewer annotators of what a head learns from.
+
+        Args:
+            annotators: How many an item.
+            seed: Of the draw.
+
+        Raises:
+            ConfigError: A number is out of its range.
+        """
+        return replace(self, draw=Draw(annotators, seed))
 
     def redrawn(self, number: int) -> "Dataset":
         """The same annotations on another split.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from soft_labels.annotations.base import AnnotatedData
-from soft_labels.annotations.describe import comparable
+from soft_labels.annotations.duplicates import normalised, same_inputs
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.given import NO_TEST, torn_groups
 from soft_labels.data.split import SMALL_TEST, SPLIT_NAMES, SplitName, class_counts
@@ -59,7 +59,7 @@ def summarise_split(dataset: Dataset, class_names: Sequence[str]) -> SplitStats:
         items={part: len(getattr(split, part)) for part in SPLIT_NAMES},
         classes=classes,
         annotations={part: counts[dataset.rows(part)].sum(0).tolist() for part in SPLIT_NAMES},
-        duplicates=_shared(dataset, [comparable(one) for one in data.inputs]),
+        duplicates=_shared(dataset, [int(group) or None for group in same_inputs(data.inputs)]),
         shared_firsts=_shared(dataset, _texts(data, 0)) if pairs else None,
         shared_seconds=_shared(dataset, _texts(data, 1)) if pairs else None,
         warnings=tuple(_odd(dataset, classes, class_names)),
@@ -68,7 +68,7 @@ def summarise_split(dataset: Dataset, class_names: Sequence[str]) -> SplitStats:
 
 def _texts(data: AnnotatedData, place: int) -> list[object]:
     """One text of each pair."""
-    return [one[place].strip() for one in data.inputs if isinstance(one, tuple)]
+    return [normalised(one[place]) for one in data.inputs if isinstance(one, tuple)]
 
 
 def _shared(dataset: Dataset, shown: Sequence[object]) -> int:

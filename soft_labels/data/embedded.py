@@ -1,7 +1,7 @@
 """A data set with the frozen features of its items: what a head is trained on."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -52,6 +52,10 @@ class EmbeddedDataset:
         """The same features and annotations on another split; see :meth:`~soft_labels.data.dataset.Dataset.redrawn`."""
         return replace(self, dataset=self.dataset.redrawn(number))
 
+    def drawn(self, annotators: int, seed: int) -> "EmbeddedDataset":
+        """The same features and split with fewer annotators of what a head learns from."""
+        return replace(self, dataset=self.dataset.drawn(annotators, seed))
+
     def identity(self) -> dict[str, Any]:
         """What a head trained on these data depends on; travels with its checkpoint as plain JSON values."""
         return identity_of(self.dataset, self.made_by)
@@ -85,10 +89,12 @@ def identity_of(dataset: Dataset, made_by: dict[str, Any]) -> dict[str, Any]:
         dataset: Annotations and split.
         made_by: What decides the features; see :meth:`~soft_labels.embeddings.source.FeatureSource.identity`.
     """
+    drawn = {} if dataset.draw is None else {"draw": asdict(dataset.draw)}
     return {
         "dataset": dataset.name,
         "class_names": list(dataset.data.class_names),
         "tie": dataset.tie,
         **made_by,
         "split": {**dataset.split_settings(), "digest": dataset.split.digest},
+        **drawn,
     }

@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
         split_seed: Seed of the split; the same seed gives the same split to every arm.
         group_split: Keep items of one group (in ChaosNLI: one premise) in the same part.
         tie: Which class wins a tied majority.
+        dataset_name: Name of the data set in logs and results; by default its own, or its file's.
         stratify: Whether each part of the split holds the majority classes in the proportions of the whole.
         split_column: Column that names each item's part: train, val (validation, dev) or test, blank for none; nothing
             is then drawn.
@@ -158,6 +160,7 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
         split_seed: int = 0,
         group_split: bool = False,
         tie: TiePolicy = "lowest",
+        dataset_name: str | None = None,
         stratify: bool = True,
         split_column: str | None = None,
         split_file: Path | None = None,
@@ -176,6 +179,7 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
         self.split_seed = split_seed
         self.group_split = group_split
         self.tie: TiePolicy = tie
+        self.dataset_name = dataset_name
         self.stratify = stratify
         self.split_column = split_column
         self.split_file = None if split_file is None else Path(split_file)
@@ -189,10 +193,15 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
     def read(self) -> AnnotatedData:
         """Read the annotations from where they lie."""
 
+    def annotations(self) -> AnnotatedData:
+        """What :meth:`read` gives, in the order of the uids and under the name that was asked for."""
+        data = self.read().sorted_by_uid()
+        return data if self.dataset_name is None else replace(data, name=self.dataset_name)
+
     @cached_property
     def dataset(self) -> Dataset:
         """The annotations with their split, without items that a chosen encoder knows nothing of."""
-        data = self.read().sorted_by_uid()
+        data = self.annotations()
         for line in data.reading.said() if data.reading else ():
             logger.warning("%s: %s", data.name, line)
         if self.encoder is not None:

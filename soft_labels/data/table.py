@@ -49,7 +49,6 @@ class TableDataModule(AnnotationDataModule):
         about_annotators: Further columns that describe the annotator.
         encoding: Encoding of the file; found out by default.
         header: Names of the columns of a file that has no line of names.
-        dataset_name: Name of the data set in logs and results; by default the file's name.
         predict_path: Table of new items for ``predict``, with the same columns for id and input; labels are not needed.
         split_column: Column that names each item's part; ``file`` or ``folder`` where a file or a folder is a part.
         kwargs: See :class:`AnnotationDataModule`.
@@ -86,7 +85,6 @@ class TableDataModule(AnnotationDataModule):
         about_annotators: list[str] | None = None,
         encoding: str | None = None,
         header: list[str] | None = None,
-        dataset_name: str | None = None,
         predict_path: Path | None = None,
         split_column: str | None = None,
         **kwargs: Any,
@@ -124,7 +122,7 @@ class TableDataModule(AnnotationDataModule):
             about_annotators=about_annotators or (),
             encoding=encoding,
             header=header,
-            name=dataset_name,
+            name=kwargs.get("dataset_name"),
         )
 
     def read(self) -> AnnotatedData:

@@ -15,6 +15,8 @@ from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.distributions import label_distribution, normalized_entropy
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import Arms
+from soft_labels.experiment.budget import FOLDER as BUDGET
+from soft_labels.experiment.budget_runs import ExperimentBudget, run_budget
 from soft_labels.experiment.examples import choose_examples
 from soft_labels.experiment.index import ArmRuns, DatasetIndex, Examples, ExperimentIndex
 from soft_labels.metrics import Judged
@@ -74,6 +76,7 @@ class Experiment:
         keep_texts: Keep the texts of the few items that the report shows.
         folder: Where records, index and best configurations are written.
         engine: What trains.
+        budget: How curves against annotators an item are made, if they are.
     """
 
     name: str
@@ -83,8 +86,11 @@ class Experiment:
     keep_texts: bool
     folder: Path
     engine: Engine
+    budget: ExperimentBudget | None = None
 
     def __post_init__(self) -> None:
+        if self.budget is not None:
+            self.budget.chosen(self.arms)
         if self.seeds < 2:
             raise ConfigError(f"wanted at least 2 seeds, for a spread and a test, got {self.seeds}")
 
@@ -152,6 +158,7 @@ class DatasetRuns:
             for name in best
         }  # fmt: skip
         self._log(own)
+        self._draw_annotators(best)
         dataset = self.data.dataset
         return DatasetIndex(
             dataset=dataset.name,
@@ -209,6 +216,16 @@ class DatasetRuns:
         logger.info("%s: %d redrawn splits", self.data.name, len(tasks))
         return {arm: [records[place].id for records in found] for place, arm in enumerate(best)}
 
+    def _draw_annotators(self, best: Mapping[str, RunRecord]) -> None:
+        """Draw the budget curves, with records of their own: the report needs none of them."""
+        plan = self.experiment.budget
+        if plan is None:
+            return
+        folder, arms = self.experiment.folder, plan.chosen(self.arms)
+        specs = {arm.name: best[arm.name].run_spec for arm in arms.trained}
+        runner = Runner(RecordStore(folder / BUDGET / "records"), self.runner.engine)
+        run_budget(runner, self.data, arms, specs, plan).save(folder)
+
     def _seeded(self, record: RunRecord) -> list[RunSpec]:
         """The record's spec with each seed; the same each time where its head has none."""
         spec, seeds = record.run_spec, range(self.experiment.seeds)
@@ -236,8 +253,8 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(
-            f"wanted data sets of different names, got {', '.join(twice)} more than once; make an experiment for each "
-            "encoder, or give a table another data.dataset_name"
+            f"wanted data sets of different names, got {', '.join(twice)} more than once; give one of them another "
+            "data.dataset_name"
         )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from polars.exceptions import PanicException, PolarsError
 from torch import Tensor
 
+from soft_labels.annotations.annotators import About
 from soft_labels.data.batches import Observed
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.split import SPLIT_NAMES, SplitName
@@ -22,9 +23,12 @@ from soft_labels.distributions import label_distribution
 from soft_labels.errors import RecordError
 from soft_labels.files import written_whole
 from soft_labels.metrics import Judged
+from soft_labels.trust.slices import is_number
 
 JUDGED_PARTS: tuple[SplitName, ...] = ("val", "test")
 Logits = Mapping[SplitName, Tensor]
+_ABOUT, _DUPLICATES, _DESCRIBED = "about: ", "duplicates: ", "described"
+_MOST_VALUES = 20  # of a column that items are sliced by, unless it holds numbers
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,16 @@ class ObservedItems:
     Args:
         uids: ``[N]``.
         observed: Their counts, label distributions, majority classes and, where known, generating distributions.
+        about: Columns that describe the items, to slice by: those of numbers or of few values; empty in files of
+            before there were any.
+        duplicates: By kind of likeness, ``[N]`` the group of items that are alike, over all parts; 0 for an item that
+            is like no other. Empty in files of before there were any.
     """
 
     uids: tuple[str, ...]
     observed: Observed
+    about: About = field(default_factory=dict)
+    duplicates: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def beside(self, logits: Tensor) -> Judged:
         """The same items with predictions ``[..., N, C]``."""
@@ -50,13 +60,30 @@ Observations = Mapping[SplitName, ObservedItems]
 def observations(dataset: Dataset) -> dict[SplitName, ObservedItems]:
     """What was observed of each part of a data set."""
     found: dict[SplitName, ObservedItems] = {}
+    data = dataset.data
+    about = {name: values for name, values in data.about.items() if _to_slice_by(values)}
     for part in SPLIT_NAMES:
-        found[part] = ObservedItems(getattr(dataset.split, part), dataset.observed.take(dataset.rows(part)))
+        rows = dataset.rows(part)
+        found[part] = ObservedItems(
+            getattr(dataset.split, part),
+            dataset.observed.take(rows),
+            {name: tuple(values[row] for row in rows.tolist()) for name, values in about.items()},
+            {kind: groups[rows.numpy()] for kind, groups in data.duplicates.items()},
+        )
     return found
 
 
+def _to_slice_by(values: Sequence[str | None]) -> bool:
+    """Whether a column has few values, or numbers: what else it holds, such as texts, is kept nowhere."""
+    known = {value for value in values if value is not None}
+    return bool(known) and (len(known) <= _MOST_VALUES or all(map(is_number, known)))
+
+
 def observed_digest(observed: Observations) -> str:
-    """16 hex digits that change with any uid, count, majority class or generating distribution."""
+    """16 hex digits that change with any uid, count, majority class or generating distribution.
+
+    What describes the items has a digest of its own in the file, so that files with and without it go by one name.
+    """
     hasher = hashlib.sha256()
     for part in SPLIT_NAMES:
         items = observed[part]
@@ -90,8 +117,12 @@ def mean_logits(many: Sequence[Logits]) -> dict[SplitName, Tensor]:
 
 
 def write_observed(path: Path, observed: Observations) -> None:
-    """Write columns part, uid, label_counts, majority_label and, where it is known, true_dist; a row an item."""
-    _write(path, [_observed_frame(part, observed[part]) for part in SPLIT_NAMES])
+    """Write columns part, uid, label_counts, majority_label and, where it is known, true_dist; a row an item.
+
+    Beside them ``about: NAME`` and ``duplicates: KIND``, of which the file's metadata have a digest.
+    """
+    frame = pl.concat([_observed_frame(part, observed[part]) for part in SPLIT_NAMES])
+    _write(path, frame, {_DESCRIBED: _described_digest(frame)})
 
 
 def _observed_frame(part: SplitName, items: ObservedItems) -> pl.DataFrame:
@@ -105,8 +136,21 @@ def _observed_frame(part: SplitName, items: ObservedItems) -> pl.DataFrame:
             "label_counts": _lists(_whole(counts.numpy())),
             "majority_label": label.numpy(),
             **true,
+            **{_ABOUT + name: pl.Series(values, dtype=pl.String) for name, values in items.about.items()},
+            **{_DUPLICATES + kind: groups for kind, groups in items.duplicates.items()},
         }
     )
+
+
+def _described_digest(frame: pl.DataFrame) -> str:
+    """16 hex digits of the columns that describe items."""
+    own = frame.select(pl.col("part", "uid", *_described(frame)))
+    return hashlib.sha256(own.write_json().encode()).hexdigest()[:16]
+
+
+def _described(frame: pl.DataFrame) -> list[str]:
+    """Names of the columns that describe items."""
+    return [name for name in frame.columns if name.startswith((_ABOUT, _DUPLICATES))]
 
 
 def read_observed(path: Path) -> dict[SplitName, ObservedItems]:
@@ -117,6 +161,9 @@ def read_observed(path: Path) -> dict[SplitName, ObservedItems]:
     """
     with _in_words(path):
         frame = _read(path, ("part", "uid", "label_counts", "majority_label"))
+        told = pl.read_parquet_metadata(path).get(_DESCRIBED)
+        if told != _described_digest(frame) and (told is not None or _described(frame)):
+            raise RecordError(damaged(path, "has other columns about items than were written"))
         return {part: _observed_of(frame.filter(pl.col("part") == part)) for part in SPLIT_NAMES}
 
 
@@ -125,7 +172,16 @@ def _observed_of(rows: pl.DataFrame) -> ObservedItems:
     true = torch.from_numpy(_matrix(rows["true_dist"], np.float32)) if "true_dist" in rows.columns else None
     counts = torch.from_numpy(_matrix(rows["label_counts"], np.float64))
     labels = torch.from_numpy(rows["majority_label"].to_numpy(writable=True))
-    return ObservedItems(tuple(rows["uid"]), Observed(counts, label_distribution(counts).float(), labels, true))
+    return ObservedItems(
+        tuple(rows["uid"]),
+        Observed(counts, label_distribution(counts).float(), labels, true),
+        {name.removeprefix(_ABOUT): tuple(rows[name]) for name in rows.columns if name.startswith(_ABOUT)},
+        {
+            name.removeprefix(_DUPLICATES): rows[name].to_numpy(writable=True)
+            for name in rows.columns
+            if name.startswith(_DUPLICATES)
+        },
+    )
 
 
 def write_logits(path: Path, runs: Mapping[str, Logits], observed: Mapping[str, Observations]) -> None:
@@ -148,7 +204,7 @@ def write_logits(path: Path, runs: Mapping[str, Logits], observed: Mapping[str, 
         for run, logits in runs.items()
         for part in JUDGED_PARTS
     ]
-    _write(path, frames)
+    _write(path, pl.concat(frames), {})
 
 
 def read_logits(path: Path) -> dict[str, dict[SplitName, tuple[tuple[str, ...], Tensor]]]:
@@ -184,10 +240,10 @@ def _matrix(column: pl.Series, dtype: Any) -> NDArray[Any]:
     return np.array(column.to_list(), dtype=dtype)
 
 
-def _write(path: Path, frames: list[pl.DataFrame]) -> None:
-    """Rows one frame after another, in a file that appears whole."""
+def _write(path: Path, frame: pl.DataFrame, metadata: dict[str, str]) -> None:
+    """A frame in a file that appears whole."""
     with written_whole(path) as partial:
-        pl.concat(frames).write_parquet(partial, compression="zstd")
+        frame.write_parquet(partial, compression="zstd", metadata=metadata)
 
 
 @contextmanager

@@ -1,15 +1,11 @@
-"""Where a model can be believed: reliability against the annotators' shares, and metrics by slices of the items."""
+"""Where a model can be believed: reliability against the annotators' shares."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soft_labels.errors import DataError
-from soft_labels.trust.decomposition import decompose
-from soft_labels.trust.floor import pearson
-from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, entropies, shares
+from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, shares
 
 
 @dataclass(frozen=True)
@@ -62,86 +58,3 @@ def reliability(counts: Numbers, predictions: Numbers, bins: int = 10) -> Reliab
     with np.errstate(divide="ignore", invalid="ignore"):
         standard_error = np.sqrt(np.maximum(squares - gap**2, 0) / (number - 1))
     return Reliability(predicted, observed, standard_error, number, float(number @ np.abs(gap) / number.sum()))
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Metrics of some of the items.
-
-    Args:
-        name: Of the slice.
-        items: How many.
-        kl: Mean, nats.
-        overconfidence: Mean, nats.
-        vagueness: Mean, nats.
-        accuracy: Share of items whose likeliest class has the highest count; the lowest index of equal ones.
-        entropy_corr: Pearson correlation within the slice; nan where one side is constant or there is one item.
-    """
-
-    name: str
-    items: int
-    kl: float
-    overconfidence: float
-    vagueness: float
-    accuracy: float
-    entropy_corr: float
-
-
-def by_slice(counts: Numbers, predictions: Numbers, names: Sequence[str]) -> tuple[Slice, ...]:
-    """Metrics of each slice.
-
-    A slice by ``label_entropy`` or by majority class is chosen by the annotators who also judge: high-entropy items
-    are partly those whose annotators happened to differ. Read a slice against the same slice of another model.
-
-    Args:
-        counts: ``[N, C]``.
-        predictions: ``[N, C]`` pred_dist or log_pred.
-        names: ``[N]`` which slice each item is in, from :func:`entropy_bins`, :func:`annotator_numbers`,
-            :func:`majority_classes` or any column of the user's table.
-
-    Returns:
-        Slices in order of their names' first item.
-
-    Raises:
-        DataError: Counts or predictions are malformed, or there is not one name an item.
-    """
-    rows = as_counts(counts)
-    if len(names) != len(rows):
-        raise DataError(f"slices: {len(rows)} items but {len(names)} names; give one name for each item")
-    parts = decompose(rows, predictions)
-    right = as_log_pred(predictions, rows.shape).argmax(1) == rows.argmax(1)
-    column = np.array(names)
-
-    def measured(name: str) -> Slice:
-        chosen = column == name
-        return Slice(
-            name=name,
-            items=int(chosen.sum()),
-            kl=float(parts.kl[chosen].mean()),
-            overconfidence=float(parts.overconfidence[chosen].mean()),
-            vagueness=float(parts.vagueness[chosen].mean()),
-            accuracy=float(right[chosen].mean()),
-            entropy_corr=pearson(parts.label_entropy[chosen], parts.pred_entropy[chosen]),
-        )
-
-    return tuple(measured(name) for name in dict.fromkeys(names))
-
-
-def entropy_bins(counts: Numbers, bins: int = 4) -> list[str]:
-    """Bin of each item's label_entropy, equal numbers of items where there are no ties; named by its ends in nats."""
-    label_entropy = entropies(shares(as_counts(counts)))
-    edges = np.unique(np.quantile(label_entropy, np.linspace(0, 1, bins + 1)))
-    if len(edges) == 1:
-        return [f"{edges[0]:.2f}"] * len(label_entropy)
-    bin_of = np.clip(np.searchsorted(edges, label_entropy, side="right") - 1, 0, len(edges) - 2)
-    return [f"{edges[index]:.2f} to {edges[index + 1]:.2f}" for index in bin_of]
-
-
-def annotator_numbers(counts: Numbers) -> list[str]:
-    """Number of each item's annotators, as a name."""
-    return [f"{total:g}" for total in as_counts(counts).sum(1)]
-
-
-def majority_classes(counts: Numbers, class_names: Sequence[str]) -> list[str]:
-    """Name of each item's majority class; the lowest index of tied ones."""
-    return [class_names[index] for index in as_counts(counts).argmax(1)]

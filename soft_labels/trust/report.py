@@ -14,9 +14,10 @@ from soft_labels.trust.floor import ceiling_range, class_marginal, constant_kl, 
 from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, entropies, shares
 from soft_labels.trust.intervals import Interval, correlation_values, ratio_values, seed_interval
 from soft_labels.trust.peers import peer_metrics
+from soft_labels.trust.prior import PriorWorth, prior_worth
 from soft_labels.trust.reliability import reliability
 from soft_labels.trust.sets import fit_sets
-from soft_labels.trust.worth import AnnotatorCurve, PriorWorth, Reach, Worth, annotator_curve, prior_worth
+from soft_labels.trust.worth import AnnotatorCurve, Reach, Worth, annotator_curve
 
 NAN = float("nan")
 Measured = TypeVar("Measured")

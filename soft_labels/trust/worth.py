@@ -1,9 +1,7 @@
-"""What a model's opinion is worth in annotators, and how many it saves as a prior for a few of them.
+"""What a model's opinion is worth in annotators.
 
-Nothing is drawn here. Of k annotators drawn without replacement from an item, the number that chose a class is
-hypergeometric, so the expected cross-entropy of those left over is an exact sum. It differs from their KL by a number
-that does not depend on the prediction, hence both find the same k and the same strength. One annotator left over is
-enough to judge without bias: the ladder ends at n - 1.
+Nothing is drawn here: cross-entropies of the annotators left over are exact sums, and find the same k as their KL. One
+annotator left over is enough to judge without bias: the ladder ends at n - 1.
 """
 
 from collections.abc import Sequence
@@ -12,16 +10,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import betaincinv, gammaln
 
 from soft_labels.errors import DataError
-from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, cross_entropy, need_whole, shares
+from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, cross_entropy, shares
+from soft_labels.trust.intervals import Interval, seed_interval
+from soft_labels.trust.left_over import Cells, best_strength
 
-PRIOR_ANNOTATORS = (1, 3, 5)
 _LADDER = (*range(13), 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 104, 124)
-_LOG_STRENGTH = (-6.0, 7.0)
-_LEAST_PRIOR = 1e-12  # a class that a head rules out may still be chosen
 
 Reach = Literal["below", "within", "above"]
 
@@ -115,186 +110,30 @@ def annotator_curve(counts: Numbers, val_counts: Numbers, marginal: Floats) -> A
         DataError: Counts are not whole, or most items have a single annotator.
     """
     judge, choose = (
-        _Cells.of(as_counts(each, name), marginal) for each, name in ((counts, "counts"), (val_counts, "val"))
+        Cells.of(as_counts(each, name), marginal) for each, name in ((counts, "counts"), (val_counts, "val"))
     )
     spare = int(min(np.median(cells.annotators) for cells in (judge, choose))) - 1
     ladder = np.array([k for k in _LADDER if k <= spare])
     if spare < 1:
         raise DataError("worth: most items have a single annotator, so that nobody is left over to judge; give more")
-    strengths = [_best_strength(choose, [k]) if k else 1.0 for k in ladder]
+    strengths = [best_strength(choose, [k]) if k else 1.0 for k in ladder]
     judged = [judge.cross_entropy(k, strength) for k, strength in zip(ladder, strengths, strict=True)]
     return AnnotatorCurve(ladder, np.array(strengths), np.stack(judged), shares(as_counts(counts)))
 
 
-@dataclass(frozen=True)
-class PriorWorth:
-    """What a head saves as a prior: k annotators with it are worth as many without it.
+def worth_interval(each: Sequence[Worth]) -> Interval:
+    """Mean worth of several seeds with its 95% interval over seeds and the items that every seed's step judges.
 
     Args:
-        strength: Of the head, in annotators, chosen on validation items.
-        annotators: k.
-        equals: For each k, how many annotators without the head predict as well.
-    """
-
-    strength: float
-    annotators: tuple[int, ...]
-    equals: tuple[Worth, ...]
-
-    @property
-    def saved(self) -> tuple[float, ...]:
-        """Annotations an item that the head saves, for each k."""
-        return tuple(worth.annotators - k for k, worth in zip(self.annotators, self.equals, strict=True))
-
-
-def prior_worth(
-    curve: AnnotatorCurve, counts: Numbers, predictions: Numbers, val_counts: Numbers, val_predictions: Numbers
-) -> PriorWorth:
-    """How many annotations a head saves.
-
-    Args:
-        curve: Of the same items.
-        counts: ``[N, C]`` whole numbers.
-        predictions: ``[N, C]`` pred_dist or log_pred.
-        val_counts: ``[V, C]`` of the items on which the strength is chosen.
-        val_predictions: ``[V, C]``.
-
-    Source: Klugmann et al., arXiv 2409.00048, 2024.
-    """
-    strength = prior_strength(val_counts, val_predictions)
-    cells = _Cells.of(as_counts(counts), np.exp(as_log_pred(predictions, curve.label_dist.shape)))
-    number = tuple(k for k in PRIOR_ANNOTATORS if k <= curve.annotators[-1])
-    return PriorWorth(strength, number, tuple(curve.equal(cells.cross_entropy(k, strength)) for k in number))
-
-
-def prior_strength(val_counts: Numbers, val_predictions: Numbers) -> float:
-    """Weight of a head against annotators: that with which head and 1, 3 and 5 annotators best predict the others.
-
-    Args:
-        val_counts: ``[V, C]`` whole numbers.
-        val_predictions: ``[V, C]`` pred_dist or log_pred.
+        each: Of each seed, on the same items.
 
     Returns:
-        In annotators, from 0.0025 to 1,097. Where the truth is Dirichlet about the head with a strength of 1, 4 and 15,
-        400 items of 12 annotators find that to 4% on average.
-
-    Raises:
-        DataError: Counts are not whole, or most items have a single annotator.
+        Without ends where a seed is at an end of the ladder.
     """
-    counts = as_counts(val_counts, "val_counts")
-    cells = _Cells.of(counts, np.exp(as_log_pred(val_predictions, counts.shape, "val_predictions")))
-    spare = np.median(cells.annotators) - 1
-    if spare < 1:
-        raise DataError("prior strength: most items have a single annotator, nobody is left over to judge; give more")
-    return _best_strength(cells, [k for k in PRIOR_ANNOTATORS if k <= spare])
-
-
-@dataclass(frozen=True)
-class Combined:
-    """Head and annotators together: a Dirichlet posterior.
-
-    Args:
-        mean: ``[N, C]`` the distribution to use; rows sum to 1.
-        low: ``[N, C]`` lower ends of each class's credible interval.
-        high: ``[N, C]`` upper ends.
-    """
-
-    mean: Floats
-    low: Floats
-    high: Floats
-
-
-def combine(counts: Numbers, predictions: Numbers, strength: float, level: float = 0.95) -> Combined:
-    """Combine a head with the annotations that there are: ``(c + s q) / (n + s)``.
-
-    The intervals are exact where the truth is Dirichlet about the head: 95% of them hold .944 to .950 of true
-    probabilities in simulations with 3 annotations an item. A head that scatters about the truth instead leaves .89 to
-    .94, and one that is also sure and wrong, with probabilities near 0 for what annotators do choose, .46 to .69: fit a
-    temperature first.
-
-    Args:
-        counts: ``[N, C]`` annotations of the items; a row of zeros is an item that nobody annotated yet.
-        predictions: ``[N, C]`` pred_dist or log_pred.
-        strength: s, of :func:`prior_strength`.
-        level: Of the credible intervals, each of one class.
-
-    Source: the Dirichlet distribution is conjugate to multinomial counts, its margins are Beta.
-
-    Example:
-        >>> combine(np.array([[3, 0]]), np.array([[0.5, 0.5]]), strength=2.0).mean.tolist()
-        [[0.8, 0.2]]
-    """
-    rows = np.asarray(counts, dtype=np.float64)
-    alpha = rows + strength * np.exp(as_log_pred(predictions, rows.shape))
-    rest = alpha.sum(1, keepdims=True) - alpha
-    low, high = (
-        betaincinv(np.maximum(alpha, 1e-9), np.maximum(rest, 1e-9), (1 + side * level) / 2) for side in (-1, 1)
-    )
-    return Combined(alpha / alpha.sum(1, keepdims=True), low, high)
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The classes of items that somebody chose: cells ``[L]``, and where they stand.
-
-    With one prior for all items equal cells are kept once; ``cell`` and ``item`` say which cell adds to which item.
-    """
-
-    annotators: Floats
-    total: Floats
-    chosen: Floats
-    prior: Floats
-    cell: NDArray[np.int64]
-    item: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, counts: Floats, prior: Floats) -> "_Cells":
-        """Cells of ``[N, C]`` counts with a prior ``[C]`` or ``[N, C]``."""
-        need_whole(counts, "worth in annotators")
-        item, column = np.nonzero(counts)
-        prior = np.maximum(prior, _LEAST_PRIOR)
-        totals = counts.sum(1)
-        every = np.stack([totals[item], counts[item, column], np.broadcast_to(prior, counts.shape)[item, column]], 1)
-        cells, cell = (
-            np.unique(every, axis=0, return_inverse=True) if prior.ndim == 1 else (every, np.arange(len(every)))
-        )
-        return cls(totals, cells[:, 0], cells[:, 1], cells[:, 2], cell.ravel(), item)
-
-    def cross_entropy(self, k: int, strength: float) -> Floats:
-        """Of k annotators and the prior, expected over draws, against those left over: ``[N]``, nan without any."""
-        each = self.expected(self.chances(k), k, strength)[self.cell]
-        return np.where(self.annotators > k, np.bincount(self.item, each, minlength=len(self.annotators)), np.nan)
-
-    def chances(self, k: int) -> Floats:
-        """For each number of the k drawn: its chance times the class's share among those left over, ``[L, k + 1]``."""
-        drawn = np.arange(min(k, int(self.chosen.max())) + 1.0)
-        return _left_over(self.total[:, None], self.chosen[:, None], drawn, k)
-
-    def expected(self, chances: Floats, k: int, strength: float) -> Floats:
-        """What each cell adds to its item's cross-entropy, ``[L]`` nats; 0 where nobody is left over."""
-        pseudo = np.arange(chances.shape[1]) + strength * self.prior[:, None]
-        return np.asarray(chances.sum(1) * np.log(k + strength) - (chances * np.log(pseudo)).sum(1))
-
-
-@np.errstate(divide="ignore", invalid="ignore")
-def _left_over(total: Floats, chosen: Floats, drawn: Floats, k: int) -> Floats:
-    """Chance that x of k drawn chose the class, times the class's share among those left over; 0 where none are."""
-    log_chance = _log_choose(chosen, drawn) + _log_choose(total - chosen, k - drawn) - _log_choose(total, k)
-    return np.where(total > k, np.exp(log_chance) * (chosen - drawn) / (total - k), 0)
-
-
-def _log_choose(n: Floats, k: Floats | int) -> Floats:
-    """Log of the binomial coefficient, ``-inf`` where that is 0, since the gamma function has poles at 0, -1, ..."""
-    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
-
-
-def _best_strength(cells: _Cells, annotators: Sequence[int]) -> float:
-    """The strength with the lowest cross-entropy, averaged over numbers of annotators."""
-    kernels = [(k, cells.chances(k)) for k in annotators]
-    repeats = np.bincount(cells.cell)
-
-    def loss(log_strength: float) -> float:
-        strength = float(np.exp(log_strength))
-        sums = [repeats @ cells.expected(chances, k, strength) / (cells.annotators > k).sum() for k, chances in kernels]
-        return float(np.mean(sums))
-
-    return float(np.exp(minimize_scalar(loss, bounds=_LOG_STRENGTH, method="bounded", options={"xatol": 0.01}).x))
+    mean = float(np.mean([worth.annotators for worth in each]))
+    if any(worth.reach != "within" for worth in each):
+        return Interval(mean, float("nan"), float("nan"))
+    values = np.stack([worth.values for worth in each])
+    values = values[:, ~np.isnan(values).any(0)]
+    means = np.array([[worth.annotators] for worth in each])
+    return seed_interval(values - values.mean(1, keepdims=True) + means)

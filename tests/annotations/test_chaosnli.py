@@ -45,6 +45,11 @@ def test_items_that_share_a_premise_form_a_group(tiny_chaosnli_root: Path) -> No
     assert set(Counter(data.groups).values()) == {2}
 
 
+def test_each_item_says_which_part_it_is_of(tiny_chaosnli_root: Path) -> None:
+    data = read_chaosnli(tiny_chaosnli_root)
+    assert data.about["source"] == tuple(uid.partition("-")[0] for uid in data.uids)
+
+
 def test_one_subset_has_its_own_name(tiny_chaosnli_root: Path) -> None:
     data = read_chaosnli(tiny_chaosnli_root, ["mnli_m"])
     assert (data.name, len(data)) == ("chaosnli-mnli_m", 24)

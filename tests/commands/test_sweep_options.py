@@ -30,7 +30,7 @@ def test_the_base_takes_over_every_field_of_a_configuration(make_options: MakeOp
     same = {field for field, value in values.items() if value == getattr(RunSpec(), field)}
     assert not same, "all fields differ from their defaults"
     options = make_options(*(f"--{CONFIG_KEYS[field]}={value}" for field, value in values.items()))
-    assert base_spec(options.cli.config) == options.base == OTHER
+    assert base_spec(options.cli.config, options.cli.parser.get_defaults()) == options.base == OTHER
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from soft_labels.data.dataset import Dataset
+from soft_labels.data.dataset import Dataset, Draw
 from soft_labels.data.embedded import identity_of
 from soft_labels.data.split import SPLIT_NAMES, draw_split
 from soft_labels.distributions import label_distribution, majority_label
@@ -88,3 +88,58 @@ def test_all_that_decides_the_split_is_told(dataset: Dataset) -> None:
         "ratios": [0.6, 0.2, 0.2], "seed": 4, "grouped": False, "stratified_by": "majority class",
     }  # fmt: skip
     assert Dataset(dataset.data, stratify=False).split_settings()["stratified_by"] == "nothing"
+
+
+def test_a_draw_leaves_as_many_annotators_of_each_item_that_a_head_learns_from(dataset: Dataset) -> None:
+    drawn = dataset.drawn(3, 5)
+    assert drawn.split == dataset.split
+    whole, left = dataset.observed, drawn.observed
+    learnt = torch.cat([dataset.rows("train"), dataset.rows("val")])
+    assert (left.label_counts[learnt].sum(1) == 3).all()
+    assert (left.label_counts <= whole.label_counts).all()
+    for ours, theirs in zip(left.take(dataset.rows("test")), whole.take(dataset.rows("test")), strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert torch.equal(ours, theirs)
+    torch.testing.assert_close(left.label_dist, label_distribution(left.label_counts).float())
+
+
+def test_draws_of_other_seeds_are_other_annotators_and_their_mean_is_the_items(dataset: Dataset) -> None:
+    assert torch.equal(dataset.drawn(2, 0).observed.label_counts, dataset.drawn(2, 0).observed.label_counts)
+    many = torch.stack([dataset.drawn(2, seed).observed.label_counts for seed in range(200)])
+    assert len(many.unique(dim=0)) == 200
+    train = dataset.rows("train")
+    off = (many.mean(0) / 2 - dataset.observed.label_dist)[train]
+    assert off.abs().max() < 0.15, "4 standard errors of a share of .5"
+
+
+def test_items_of_fewer_annotators_keep_theirs_and_their_majority(dataset: Dataset) -> None:
+    drawn = dataset.drawn(10, 0)
+    for ours, theirs in zip(drawn.observed, dataset.observed, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert torch.equal(ours, theirs)
+
+
+def test_ties_of_the_drawn_are_broken_by_lot(dataset: Dataset) -> None:
+    drawn = dataset.drawn(2, 0).observed
+    tied = (drawn.label_counts == 1).sum(1) == 2
+    lowest = majority_label(drawn.label_counts)
+    share = (drawn.majority_label[tied] == lowest[tied]).double().mean()
+    assert 0.3 < share < 0.7
+    assert torch.equal(drawn.majority_label[~tied], lowest[~tied])
+
+
+def test_a_draw_is_part_of_the_identity_and_no_draw_is_none_of_it(dataset: Dataset) -> None:
+    assert "draw" not in identity_of(dataset, {})
+    told = [identity_of(dataset.drawn(*draw), {}) for draw in ((1, 0), (1, 1), (2, 0))]
+    assert [one["draw"] for one in told] == [
+        {"annotators": 1, "seed": 0}, {"annotators": 1, "seed": 1}, {"annotators": 2, "seed": 0},
+    ]  # fmt: skip
+    assert told[0]["split"] == identity_of(dataset, {})["split"]
+    assert dataset.drawn(2, 1).redrawn(7).draw == Draw(2, 1)
+
+
+def test_nobody_cannot_be_drawn(dataset: Dataset) -> None:
+    with pytest.raises(ConfigError, match="at least 1 annotator an item"):
+        dataset.drawn(0, 0)

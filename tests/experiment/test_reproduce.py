@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from soft_labels.commands.reproduce import parse_reproduce
 from soft_labels.errors import ConfigError, SweepError
+from soft_labels.experiment.budget import read_budgets
 from soft_labels.experiment.index import ArmForm, ArmRuns, DatasetIndex, ExperimentIndex
 from soft_labels.report import notes
 from soft_labels.report.evidence import load_evidence
@@ -38,7 +39,8 @@ def run(config: Path, out: Path, *options: str) -> ExperimentIndex:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment of four arms, finished, below ``out``."""
     folder = tmp_path_factory.mktemp("arms")
-    run(write_tiny_experiment(folder, arms=ARMS, baseline="hard", keep_texts=False), folder / "out")
+    budget = {"ladder": [2, 10], "draws": 2, "seeds": 1, "arms": ["soft", "hard_t", "hard"]}
+    run(write_tiny_experiment(folder, arms=ARMS, baseline="hard", keep_texts=False, budget=budget), folder / "out")
     return folder
 
 
@@ -135,6 +137,19 @@ def test_examples_show_the_baseline_and_the_trained_arm_after_it(found: DatasetI
     assert found.examples.median.text is None
 
 
+def test_budget_curves_train_what_the_search_chose(
+    folder: Path, found: DatasetIndex, records: dict[str, RunRecord]
+) -> None:
+    (budget,) = read_budgets(folder / "out").values()
+    assert (budget.dataset, budget.arms, budget.annotators) == ("seeded", ("hard", "soft", "hard_t"), (2, 10))
+    own = RecordStore(folder / "out" / "budget" / "records").read()
+    assert len(own) == 2 * 2 * 2
+    assert not own.keys() & records.keys()
+    for name in ("hard", "soft"):
+        rates = {record.spec["lr"] for record in own.values() if record.spec["target"] == name}
+        assert rates == {records[found.arms[name].best].spec["lr"]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arm", ["hard", "soft", "fast", "hard_t"])
 def test_each_arm_leaves_a_configuration_and_a_head_that_tests_as_it_was_judged(
@@ -185,6 +200,7 @@ def test_the_baseline_may_be_a_derived_arm(tmp_path: Path) -> None:
         ({"seeds": 1}, ConfigError, "wanted at least 2 seeds, for a spread and a test, got 1"),
         ({"datasets": []}, ConfigError, "wanted at least one data set and one sweep"),
         ({"arms": {}}, ConfigError, "wanted at least one arm"),
+        ({"budget": {"arms": ["medium"]}}, ConfigError, "wanted a"),
         ({"baseline": "medium"}, ConfigError, "wanted a baseline of soft, hard, got medium"),
         ({"arms": {"soft": {"model.lr": 1}}, "baseline": "soft"}, ConfigError, "arm soft sets model.lr, which its"),
         (

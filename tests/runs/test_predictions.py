@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -132,3 +133,67 @@ def test_the_mean_of_heads_is_the_mean_of_their_shares() -> None:
         torch.testing.assert_close(mean.exp(), expected)
         torch.testing.assert_close(mean.exp().sum(-1), torch.ones(6).double())
         assert torch.isfinite(mean).all(), "a share that is tiny for all is no 0"
+def described(observed: dict[SplitName, ObservedItems]) -> dict[SplitName, ObservedItems]:
+    """The same items with a column that a user gave and groups of items that are alike."""
+    return {
+        part: replace(
+            items,
+            about={"source": tuple("a" if row % 2 else None for row in range(len(items.uids)))},
+            duplicates={"same_input": np.arange(len(items.uids), dtype=np.int32) // 2},
+        )
+        for part, items in observed.items()
+    }
+
+
+def test_what_describes_the_items_comes_back_and_changes_no_name(tmp_path: Path) -> None:
+    plain = observed_items()
+    observed = described(plain)
+    assert observed_digest(observed) == observed_digest(plain)
+    write_observed(tmp_path / "observed.parquet", observed)
+    found = read_observed(tmp_path / "observed.parquet")
+    for part in PARTS:
+        assert found[part].about == observed[part].about
+        assert found[part].duplicates["same_input"].tolist() == observed[part].duplicates["same_input"].tolist()
+
+
+def test_a_file_of_before_there_were_columns_opens_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "observed.parquet"
+    write_observed(path, observed_items())
+    pl.read_parquet(path).write_parquet(path)
+    found = read_observed(path)
+    assert (found["test"].about, found["test"].duplicates) == ({}, {})
+    assert observed_digest(found) == observed_digest(observed_items())
+
+
+def test_a_column_about_items_that_was_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "observed.parquet"
+    write_observed(path, described(observed_items()))
+    frame, metadata = pl.read_parquet(path), pl.read_parquet_metadata(path)
+    frame.with_columns(pl.lit("b").alias("about: source")).write_parquet(
+        path, metadata={"described": metadata["described"]}
+    )
+    with pytest.raises(RecordError, match=r"observed\.parquet has other columns about items than were written"):
+        read_observed(path)
+
+
+def test_observations_keep_columns_of_few_values_or_numbers_and_the_groups_of_likes() -> None:
+    base = SeededData().dataset
+    about = {
+        "even": tuple(str(row % 2) for row in range(200)),
+        "length": tuple(str(row) for row in range(200)),
+        "text": tuple(f"words {row}" for row in range(200)),
+        "nothing": (None,) * 200,
+    }
+    inputs = [*base.data.inputs[:199], base.data.inputs[0]]
+    found = observations(replace(base, data=replace(base.data, about=about, inputs=inputs)))
+    assert found["val"].about.keys() == {"even", "length"}
+    groups = {
+        uid: group
+        for part in PARTS
+        for uid, group in zip(found[part].uids, found[part].duplicates["same_input"], strict=True)
+    }
+    assert {uid for uid, group in groups.items() if group} == {base.data.uids[0], base.data.uids[199]}
+    lengths = {
+        uid: length for part in PARTS for uid, length in zip(found[part].uids, found[part].about["length"], strict=True)
+    }
+    assert lengths == dict(zip(base.data.uids, about["length"], strict=True))

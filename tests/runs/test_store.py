@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import re
@@ -69,6 +70,22 @@ def test_what_a_killed_process_left_half_written_is_not_read_and_goes_away(tmp_p
     assert store.read().keys() == {ONE.id}
     assert store.has("part")
     assert not [path for path in torn if path.exists()]
+
+
+def test_records_may_be_compressed_and_damage_is_seen(store: RecordStore) -> None:
+    before = store.read()
+    for path in store.folder.glob("*.jsonl"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = RecordStore(store.folder)
+    assert packed.read() == before
+    assert packed.has("part")
+    assert packed.judged(ONE)["val"].logits.shape == store.judged(ONE)["val"].logits.shape
+    whole = (store.folder / "part.jsonl.gz").read_bytes()
+    for content in (whole[:-9], b"", b"no archive", whole[:20] + bytes([whole[20] ^ 1]) + whole[21:]):
+        (store.folder / "part.jsonl.gz").write_bytes(content)
+        with pytest.raises(RecordError, match=r"part\.jsonl\.gz.*delete"):
+            RecordStore(store.folder).read()
 
 
 @pytest.mark.parametrize("line", ['{"schema": 99, "id": "x"}', '{"schema": 1, "id": "x"}', "[]", "no json"])
