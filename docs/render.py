@@ -29,7 +29,6 @@ from soft_labels.training.kinds import HEADS
 from soft_labels.training.objectives import LOSSES, TARGETS
 
 _MARK = re.compile(r"^\{\{ (\w+)(?: (.+?))? \}\}$", re.MULTILINE)
-_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>~?(?:[\w.]*\.)?(\w+)</code>")
 _COMMANDS = "commands"
 
 
@@ -202,8 +201,3 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
     return rendered(markdown)
-
-
-def on_page_content(html: str, **_: Any) -> str:
-    """Show the names that docstrings refer to without Sphinx's roles."""
-    return _ROLE.sub(r"<code>\1</code>", html)

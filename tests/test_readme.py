@@ -14,6 +14,7 @@ import yaml
 
 from soft_labels.experiment.arms import read_arms
 from soft_labels.training.calibration import CALIBRATIONS
+from soft_labels.training.kinds import HEADS
 from soft_labels.training.objectives import LOSSES, TARGETS
 from tests.conftest import REPOSITORY, RunCli
 from tests.pages import README, commands, quick_form, texts
@@ -55,9 +56,9 @@ def test_every_command_of_the_readme_works_in_its_order(
     assert (workplace / "lightning_logs" / "data_stats" / "entropy.png").is_file()
 
 
-def test_the_readme_names_every_target_loss_and_calibration() -> None:
+def test_the_readme_names_every_target_loss_head_and_calibration() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", README.read_text(), re.MULTILINE)
-    assert rows == [*TARGETS, *LOSSES, *(name for name in CALIBRATIONS if name != "none")]
+    assert rows == [*TARGETS, *LOSSES, *HEADS, *(name for name in CALIBRATIONS if name != "none")]
 
 
 def test_the_other_commands_are_run_by_ci_or_below() -> None:
