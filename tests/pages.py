@@ -60,7 +60,7 @@ def quick_form(arguments: Sequence[str], quick: tuple[str, ...]) -> list[str]:
     given = [re.sub(r"\bRUN\b", run, argument) for argument in arguments]
     extra: list[str] = []
     if given[0] in {"fit", "compare", "quickstart", "budget"} and "--print_config" not in given:
-        extra += quick
+        extra += [option for option in quick if option.partition("=")[0] not in given]
     if given[0] in {"compare", "quickstart"}:
         extra += ["--seeds=1"]
     if given[0] == "reproduce":

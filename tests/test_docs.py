@@ -28,7 +28,8 @@ from tests.pages import blocks, run_page, texts
 
 PLACE = REPOSITORY / "docs" / "pages"
 PAGES = sorted(PLACE.rglob("*.md"))
-WITH_CODE = [path for path in PAGES if blocks(path)]
+OVERVIEW, FIRST = PLACE / "index.md", PLACE / "start.md"
+WITH_CODE = [path for path in PAGES if blocks(path) and path != OVERVIEW]
 LAYOUTS = PLACE / "layouts.md"
 TABLES: dict[str, Any] = {
     "targets": TARGETS,
@@ -71,6 +72,11 @@ def workplace(tmp_path: Path, tiny_table: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_every_block_of_a_page_runs(page: Path, run_cli: RunCli, quick: tuple[str, ...]) -> None:
     run_page(page, run_cli, quick)
+
+
+def test_the_overview_shows_what_the_first_page_runs() -> None:
+    assert texts("bash", OVERVIEW)
+    assert set(texts("bash", OVERVIEW)) <= set(texts("bash", FIRST))
 
 
 def test_every_form_of_a_table_has_an_example() -> None:
