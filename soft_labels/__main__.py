@@ -168,6 +168,8 @@ def _mendable(error: BaseException) -> tuple[str, int] | None:
         cause = cause.__cause__
     if isinstance(error, OSError) and (said := in_words(error)) is not None:
         return said, MISTAKE
+    if isinstance(error, MemoryError):
+        return f"memory ran out: {error}; choose smaller settings, or a machine with more of it", MISTAKE
     return (_without_internals(str(error)), MISTAKE) if isinstance(error, ArgumentError) else None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 _AGAIN = "run the same command again: what is finished is kept"
 _NO_LOCKS = f"this file system knows no locks; choose a folder on another one and {_AGAIN}"
+_NO_FOLDER = "a file stands where a folder must be; choose another place"
 _NOT_YOURS = "check who may read and write there, or choose another place"
 REMEDIES = {
     errno.ENOSPC: f"make room there, or choose a folder on another disk, and {_AGAIN}",
@@ -20,6 +21,9 @@ REMEDIES = {
     errno.EROFS: "nothing can be written there; choose another place",
     errno.EACCES: _NOT_YOURS,
     errno.EPERM: _NOT_YOURS,
+    errno.EEXIST: _NO_FOLDER,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.ENAMETOOLONG: "choose a shorter name, or another place",
     errno.ENOLCK: _NO_LOCKS,
     errno.EOPNOTSUPP: _NO_LOCKS,
     errno.ENOSYS: _NO_LOCKS,

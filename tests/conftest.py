@@ -219,6 +219,11 @@ def system(name: str, *arguments: str | Path) -> bool:
     )
 
 
+def resize(folder: Path, options: str) -> None:
+    """Change a mounted file system, as ``size=20m``."""
+    assert system("mount", "-o", f"remount,{options}", folder)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Mount]:
     """Mounts a file system of a size, as ``64k``, or with ``ro`` one that cannot be written; gone at the end."""

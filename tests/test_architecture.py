@@ -46,8 +46,11 @@ TESTS_OF_THE_WHOLE = {
     "test_dependencies",
     "test_docs",
     "test_extension",
+    "test_faults",
+    "test_full_disk",
     "test_notebooks",
     "test_readme",
+    "test_slurm",
     "test_wheel",
 }
 

@@ -182,7 +182,7 @@ class TestSettings:
         ("option", "message"),
         [
             ("--model.dropout=1", "wanted a dropout from 0 to below 1, got "),
-            ("--model.lr=0", "wanted an lr above 0, got "),
+            ("--model.lr=0", "wanted a finite lr above 0, got "),
             ("--model.hidden_width=0", "wanted a hidden_width of at least 1, got "),
             ("--model.target=softt", "shrunk, got softt; did you mean soft?"),
             ("--model.loss=mse", "wanted a loss of cross_entropy, jensen_shannon, brier, rps, got mse"),

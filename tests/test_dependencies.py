@@ -15,7 +15,8 @@ from tests.test_architecture import MODULES, REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What the extra brings is imported only where it was chosen.
-LINES = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["offline"]]
+EXTRAS = PROJECT["optional-dependencies"]
+LINES = [*PROJECT["dependencies"], *EXTRAS["offline"], *EXTRAS["onnx"]]
 DECLARED = {re.split(r"[\[<>=;~! ]", line)[0].lower().replace("_", "-"): line for line in LINES}
 
 

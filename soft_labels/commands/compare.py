@@ -33,7 +33,8 @@ from soft_labels.training.module import HONOURED
 from soft_labels.training.objectives import LOSSES, TARGETS, Loss, Target, known
 from soft_labels.training.predict import predict
 from soft_labels.training.spec import CONFIG_KEYS, HeadSpec, RunSpec, check_honoured
-from soft_labels.trust.report import TrustReport, trust_report, yardsticks
+from soft_labels.trust.report import TrustReport, trust_report
+from soft_labels.trust.yardsticks import yardsticks
 
 Values = dict[str, float]
 _HEAD = CONFIG_KEYS["head"]

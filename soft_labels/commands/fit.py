@@ -235,6 +235,23 @@ def add_ignored(parser: LightningArgumentParser, keys: tuple[str, ...]) -> None:
         parser.add_argument(f"--{key}", type=Any, help=SUPPRESS)
 
 
+class _SaidOnce(logging.Filter):
+    """Lets each warning through once: runs and redrawn splits of the same data would repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is no warning, or a new one."""
+        if record.levelno < logging.WARNING:
+            return True
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
+
+
 def show_progress() -> None:
     """Print this package's log lines on stderr; leave out what nobody who trains a head can mend."""
     leave_out_idle_warnings()
@@ -245,6 +262,8 @@ def show_progress() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         ours.addHandler(handler)
+    for handler in ours.handlers:
+        handler.filters = [_SaidOnce()]
     ours.setLevel(logging.INFO)
 
 

@@ -29,6 +29,7 @@ def run_predict(arguments: list[str]) -> None:
     show_progress()
     asked = _parser().parse_args(arguments[1:])
     form = asked.format or format_of(Path(asked.out))
+    from soft_labels.heads.annotated import Ratings
     from soft_labels.heads.head import load
     from soft_labels.heads.table import ItemTable, predict_table
 
@@ -39,7 +40,11 @@ def run_predict(arguments: list[str]) -> None:
     if columns.get("uid_column") == "null":
         columns["uid_column"] = None
     out = Path(asked.out)
-    count = predict_table(head, ItemTable(Path(asked.table), columns, asked.missing), out, form)
+    ratings = None
+    if asked.annotations is not None:
+        label = None if asked.label_column == "null" else asked.label_column
+        ratings = Ratings(head, Path(asked.annotations), columns.get("uid_column"), label)
+    count = predict_table(head, ItemTable(Path(asked.table), columns, asked.missing), out, form, ratings)
     print(f"{count:,} predicted distributions in {out}")  # noqa: T201
 
 
@@ -62,6 +67,10 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--missing", type=Missing, default="error", help=words)
     for name, words in _COLUMNS.items():
         parser.add_argument(f"--{name}", type=str | None, default=None, help=f"{words}; by default as in training")
+    words = "table of annotations that some of the items have already: the head and they make a posterior together"
+    parser.add_argument("--annotations", type=str | None, default=None, help=words)
+    words = "of annotations: column of the label; null where each class has a column of counts"
+    parser.add_argument("--label_column", type=str, default="label", help=words)
     parser.add_argument("--revision", type=str | None, default=None, help="commit, tag or branch of a head of the Hub")
     words = "settings of the encoder for this machine, as --encoder.device cuda"
     parser.add_argument("--encoder", type=dict[str, Any], default={}, help=words)

@@ -12,6 +12,7 @@ import optuna
 from jsonargparse import ArgumentParser, get_loader
 
 from soft_labels.commands.configs import path_of
+from soft_labels.commands.configurations import check_text
 from soft_labels.commands.fit import show_progress
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import ConfigError
@@ -58,6 +59,9 @@ class ExperimentSettings:
     def __post_init__(self) -> None:
         if not self.datasets or not self.sweeps:
             raise ConfigError("wanted at least one data set and one sweep, got none; name them in the configuration")
+        for name in (self.name, *self.sweeps):
+            if not name or name.startswith(".") or set(name) & {"/", "\\", "\0"}:
+                raise ConfigError(f"wanted a name that can name a file, got {name!r}; leave out / and \\")
 
 
 def run_reproduce(arguments: list[str]) -> None:
@@ -138,10 +142,11 @@ def _top(path: str) -> dict[str, Any]:
 
 def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str]) -> list[SweepOptions]:
     """The parsed sweeps of one data set, in the order of the settings."""
-    configs = [f"--config={path_of(path)}" for path in files]
-    sweeps = [
-        parse_sweep([*configs, *of_fit, f"--sweep={path_of(path).resolve()}"]) for path in settings.sweeps.values()
-    ]
+    configs, spaces = [path_of(path) for path in files], [path_of(path) for path in settings.sweeps.values()]
+    for path in (*configs, *spaces):
+        check_text(path)
+    data = [f"--config={path}" for path in configs]
+    sweeps = [parse_sweep([*data, *of_fit, f"--sweep={path.resolve()}"]) for path in spaces]
     defaults = sweeps[0].cli.parser.get_defaults()
     for key, value in sweeps[0].cli.own.items():
         if key != "sweep" and value != defaults.get(key):

@@ -173,6 +173,10 @@ class AnnotationDataModule(EmbeddedDataModule, ABC):
         order_seed: int = 0,
     ) -> None:
         super().__init__(None, batch_size, eval_batch_size, monitor_test, order_seed)
+        if min(split_seed, memory_limit_mb) < 0:
+            raise ConfigError(
+                f"split_seed and memory_limit_mb must be at least 0, got {split_seed} and {memory_limit_mb}"
+            )
         self.encoder = encoder
         self.store = Path(store)
         self.split_ratios = split_ratios

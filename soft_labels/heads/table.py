@@ -16,6 +16,7 @@ from soft_labels.annotations.table.settings import Missing, TableSettings
 from soft_labels.encoders.base import Encoder
 from soft_labels.encoders.vectors import VectorFileEncoder
 from soft_labels.errors import ConfigError, DataError
+from soft_labels.heads.annotated import Ratings
 from soft_labels.heads.encoder import check_same, made
 from soft_labels.heads.head import TrainedHead
 from soft_labels.progress import counting
@@ -51,7 +52,9 @@ class Block(NamedTuple):
     refused: dict[int, str]
 
 
-def predict_table(head: TrainedHead, table: ItemTable, out: Path, form: TableFormat) -> int:
+def predict_table(
+    head: TrainedHead, table: ItemTable, out: Path, form: TableFormat, ratings: Ratings | None = None
+) -> int:
     """Write a head's predictions for a table, whole or not at all.
 
     Args:
@@ -60,6 +63,7 @@ def predict_table(head: TrainedHead, table: ItemTable, out: Path, form: TableFor
         out: The file of predictions; its columns are those of
             :func:`~soft_labels.training.prediction_table.prediction_columns`.
         form: Its format.
+        ratings: Annotations that some of the items have already, which add columns of their own.
 
     Returns:
         How many items were predicted.
@@ -77,12 +81,16 @@ def predict_table(head: TrainedHead, table: ItemTable, out: Path, form: TableFor
     ):
         for block in blocks:
             uids, features = _kept(block, table)
-            add(prediction_columns(uids, head.distributions(features), head.class_names))
+            pred_dist = head.distributions(features)
+            beside = {} if ratings is None else ratings.columns(uids, pred_dist)
+            add({**prediction_columns(uids, pred_dist, head.class_names), **beside})
             done += len(uids)
             refused += len(block.refused)
             advance(len(block.uids))
         if not done:
             raise DataError(f"{table.path}: none of {total:,} items can be read; correct the table")
+    if ratings is not None:
+        ratings.say()
     if refused:
         logger.warning("%s: %s of %s items left out, which could not be read", table.path, f"{refused:,}", f"{total:,}")
     return done

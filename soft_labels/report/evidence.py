@@ -120,6 +120,16 @@ class Evidence:
         return [name for name, form in self.arms.items() if form.derived_from is None]
 
     @property
+    def paper_arms(self) -> dict[str, str]:
+        """By name of an arm, the paper's arm that it is: the first that trains towards a target as the paper does."""
+        found: dict[str, str] = {}
+        for arm, record in self.sets[0].best.items():
+            target = paper_target(record.run_spec)
+            if target is not None and target not in found.values():
+                found[arm] = target
+        return found
+
+    @property
     def compared(self) -> list[str]:
         """The arms that are compared with the baseline."""
         return [name for name in self.arms if name != self.baseline]
@@ -203,8 +213,9 @@ class _Library:
         metrics = defined_for(index.ordinal, with_truth)
         values = {arm: {name: _values(metrics[name], runs) for name in metrics} for arm, runs in judged.items()}
         overlap = 0.0 if same_items else index.description["test"] / index.description["train"]
-        single = [arm for arm, runs in records.items() if self.arms[arm].ensemble or unseeded(runs)]
-        return Repeats(records, judged, val, counts, values, frozenset(single if same_items else []), same_items, overlap)
+        one_model = [arm for arm, runs in records.items() if self.arms[arm].ensemble or unseeded(runs)]
+        single = frozenset(one_model if same_items else [])
+        return Repeats(records, judged, val, counts, values, single, same_items, overlap)
 
     def _counts(self, record: RunRecord) -> PartCounts:
         """Label counts of a run's split."""

@@ -26,6 +26,8 @@ from soft_labels.metrics import Judged
 from soft_labels.trust.slices import is_number
 
 JUDGED_PARTS: tuple[SplitName, ...] = ("val", "test")
+_STEPS = 1e4
+_LEVEL = 19  # of compression: predictions are most of what an experiment keeps
 Logits = Mapping[SplitName, Tensor]
 _ABOUT, _DUPLICATES, _DESCRIBED = "about: ", "duplicates: ", "described"
 _MOST_VALUES = 20  # of a column that items are sliced by, unless it holds numbers
@@ -184,24 +186,47 @@ def _observed_of(rows: pl.DataFrame) -> ObservedItems:
     )
 
 
-def write_logits(path: Path, runs: Mapping[str, Logits], observed: Mapping[str, Observations]) -> None:
-    """Write columns run, part, uid and logits; a row an item of a run.
+def kept(logits: Tensor) -> Tensor:
+    """Logits as records keep them: relative to the likeliest class, in steps of 1e-4.
+
+    A step changes a KL by about 1e-6 nats, and another machine's last bits change nothing.
+
+    Args:
+        logits: ``[N, C]``.
+
+    Returns:
+        float32 ``[N, C]``, at most 0.
+    """
+    return _of_steps(_steps(logits))
+
+
+def _steps(logits: Tensor) -> Tensor:
+    """int32 ``[N, C]`` steps below the likeliest class."""
+    exact = logits.double()
+    return ((exact - exact.amax(-1, keepdim=True)) * _STEPS).round().clamp(-(2.0**31), 0).int()
+
+
+def _of_steps(steps: Tensor) -> Tensor:
+    """What steps stand for."""
+    return (steps.double() / _STEPS).float()
+
+
+def write_logits(path: Path, runs: Mapping[str, Logits], observed: Observations) -> None:
+    """Write columns part and uid, and a column a run of lists of steps (see :func:`kept`); a row an item.
 
     Args:
         path: The file.
         runs: By run id, the logits of each part.
-        observed: By run id, the items that they are of.
+        observed: The items that they are of.
     """
     frames = [
         pl.DataFrame(
             {
-                "run": [run] * len(logits[part]),
-                "part": [part] * len(logits[part]),
-                "uid": list(observed[run][part].uids),
-                "logits": _lists(logits[part].numpy()),
+                "part": [part] * len(observed[part].uids),
+                "uid": list(observed[part].uids),
+                **{run: _lists(_steps(logits[part]).numpy()) for run, logits in runs.items()},
             }
         )
-        for run, logits in runs.items()
         for part in JUDGED_PARTS
     ]
     _write(path, pl.concat(frames), {})
@@ -213,13 +238,23 @@ def read_logits(path: Path) -> dict[str, dict[SplitName, tuple[tuple[str, ...], 
     Raises:
         RecordError: The file is damaged.
     """
-    found: dict[str, dict[SplitName, tuple[tuple[str, ...], Tensor]]] = {}
     with _in_words(path):
-        frame = _read(path, ("run", "part", "uid", "logits"))
-        for (run, part), rows in frame.group_by("run", "part", maintain_order=True):
-            logits = torch.from_numpy(_matrix(rows["logits"], np.float32))
-            found.setdefault(str(run), {})[part] = (tuple(rows["uid"]), logits)
-    return found
+        frame = _read(path, ("part", "uid"))
+        parts = {part: frame.filter(pl.col("part") == part) for part in JUDGED_PARTS}
+        if "run" in frame.columns:  # before runs had columns: a row an item of a run, logits as they were
+            return {
+                str(run): {part: _logits_of(rows.filter(pl.col("part") == part), "logits") for part in JUDGED_PARTS}
+                for (run,), rows in frame.group_by("run", maintain_order=True)
+            }
+        runs = [name for name in frame.columns if name not in {"part", "uid"}]
+        return {run: {part: _logits_of(rows, run) for part, rows in parts.items()} for run in runs}
+
+
+def _logits_of(rows: pl.DataFrame, column: str) -> tuple[tuple[str, ...], Tensor]:
+    """Items and their logits."""
+    if column == "logits":
+        return tuple(rows["uid"]), torch.from_numpy(_matrix(rows[column], np.float32))
+    return tuple(rows["uid"]), _of_steps(torch.from_numpy(_matrix(rows[column], np.int32)))
 
 
 def _whole(counts: NDArray[np.float64]) -> NDArray[Any]:
@@ -243,7 +278,7 @@ def _matrix(column: pl.Series, dtype: Any) -> NDArray[Any]:
 def _write(path: Path, frame: pl.DataFrame, metadata: dict[str, str]) -> None:
     """A frame in a file that appears whole."""
     with written_whole(path) as partial:
-        frame.write_parquet(partial, compression="zstd", metadata=metadata)
+        frame.write_parquet(partial, compression="zstd", compression_level=_LEVEL, metadata=metadata)
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class RecordStore:
             path = self._observed_path(observed_digest(observed))
             if not path.is_file():
                 write_observed(path, observed)
-            write_logits(self.folder / f"{name}.parquet", logits, dict.fromkeys(logits, observed))
+            write_logits(self.folder / f"{name}.parquet", logits, observed)
         write_text(self.folder / f"{name}.jsonl", "".join(f"{record.line()}\n" for record in records))
 
     def _observed_path(self, digest: str) -> Path:

@@ -1,12 +1,11 @@
 """Records in TensorBoard: a line of settings and results for each trial, curves for the runs that were repeated."""
 
-import secrets
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from soft_labels.files import PARTIAL_PREFIX
+from soft_labels.files import naming, partial_beside
 from soft_labels.runs.record import RunRecord
 from soft_labels.training.callbacks import CurveLogger, charts
 
@@ -41,8 +40,19 @@ def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:
     """One record as one TensorBoard run, whole or not at all."""
     if (folder / name).is_dir():
         return
-    partial = f"{PARTIAL_PREFIX}{secrets.token_hex(6)}"
-    logger = CurveLogger(folder, name="", version=partial, default_hp_metric=False)
+    partial = partial_beside(folder / name)
+    try:
+        with naming(folder / name, partial):
+            _write(folder, partial.name, record, with_curves)
+        with suppress(OSError):  # another process was faster
+            partial.rename(folder / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(folder: Path, version: str, record: RunRecord, with_curves: bool) -> None:
+    """One record's event file."""
+    logger = CurveLogger(folder, name="", version=version, default_hp_metric=False)
     best = {key: values[record.best_epoch] for key, values in record.curve.items() if key.startswith("val/")}
     logger.log_hyperparams(record.spec, {f"best/{key}": value for key, value in best.items() if value is not None})
     if with_curves:
@@ -51,6 +61,3 @@ def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:
             logger.log_metrics({key: value for key, value in values.items() if value is not None}, epoch)
         logger.experiment.add_custom_scalars(charts())
     logger.finalize("success")
-    with suppress(OSError):  # another process was faster
-        (folder / partial).rename(folder / name)
-    shutil.rmtree(folder / partial, ignore_errors=True)

@@ -68,6 +68,7 @@ class HeadSpec:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        self._check({f"a value of {field.name}": getattr(self, field.name) is not None for field in fields(self)})
         known("target", self.target, TARGETS)
         known("loss", self.loss, LOSSES)
         known("head", self.head, HEADS)
@@ -76,8 +77,8 @@ class HeadSpec:
             {
                 "a dropout from 0 to below 1": 0 <= self.dropout < 1,
                 "a plateau_factor above 0 and below 1": 0 < self.plateau_factor < 1,
-                "an lr above 0": self.lr > 0,
-                "a weight_decay of at least 0": self.weight_decay >= 0,
+                "a finite lr above 0": 0 < self.lr < math.inf,
+                "a finite weight_decay of at least 0": 0 <= self.weight_decay < math.inf,
                 "a hidden_width of at least 1": self.hidden_width >= 1,
                 "a smoothing from 0 to below 1": 0 <= self.smoothing < 1,
                 "a shrinkage of at least 0": 0 <= self.shrinkage < math.inf,
@@ -130,7 +131,7 @@ class RunSpec(HeadSpec):
             {
                 "a batch_size of at least 1": self.batch_size >= 1,
                 "max_epochs and patience of at least 1": min(self.max_epochs, self.patience) >= 1,
-                "a min_delta of at least 0": self.min_delta >= 0,
+                "a finite min_delta of at least 0": 0 <= self.min_delta < math.inf,
             }
         )
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from soft_labels.commands.compare_tables import CompareResult, print_result
-from soft_labels.trust.report import trust_report, yardsticks
+from soft_labels.trust.report import trust_report
+from soft_labels.trust.yardsticks import yardsticks
 
 GENERATOR = np.random.default_rng(0)
 TRUTH = GENERATOR.dirichlet([2.0, 1.0, 1.0], 300)

@@ -71,3 +71,24 @@ def test_help_shows_both_forms(run_cli: RunCli) -> None:
     assert done.code == 0
     assert "head" in done.out
     assert "--config RUN/config.yaml" in done.out
+
+
+def test_annotations_of_new_items_make_a_posterior_with_the_head(run_cli: RunCli, table: Path, tmp_path: Path) -> None:
+    report = {
+        "prior_strength": 2.0,
+        **dict.fromkeys(("items", "kl", "marginal", "uniform", "accuracy", "entropy_corr"), 1),
+    }
+    head = toy_head(report={**report, "notes": []}).save(tmp_path / "knowing")
+    ratings, out = tmp_path / "ratings.csv", tmp_path / "out.csv"
+    pl.DataFrame({"item": ["a", "a"], "said": ["calm", "cross"]}).write_csv(ratings)
+    options = (f"--out={out}", "--missing=drop", f"--annotations={ratings}")
+    done = run_cli("predict", head, table, *options, "--label_column=said")
+    assert done.code == 0, done.err
+    frame = pl.read_csv(out)
+    assert frame["annotations"].to_list() == [2, 0]
+    shares = frame.select(pl.sum_horizontal("posterior_calm", "posterior_cross", "posterior_angry").alias("sum"))["sum"]
+    assert shares.to_list() == pytest.approx([1, 1])
+    assert frame["posterior_calm"][0] == pytest.approx((1 + 2 * frame["p_calm"][0]) / 4, abs=1e-6)
+    refused = run_cli("predict", head, table, *options)
+    assert refused.code == 2
+    assert "label" in refused.err

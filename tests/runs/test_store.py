@@ -13,6 +13,7 @@ from soft_labels.errors import RecordError
 from soft_labels.files import PARTIAL_PREFIX
 from soft_labels.metrics import Judged
 from soft_labels.runs.store import RecordStore
+from tests.faults.damage import cut, emptied, flipped, gone, one_digit, other_schema, rows_swapped
 from tests.runs.records import logits, observed_items, record
 
 ONE, TWO = record([1.0, 0.5], judged=1, seed=1), record([2.0, None], judged=2, seed=2)
@@ -105,50 +106,6 @@ def test_a_run_of_another_folder_is_named(store: RecordStore) -> None:
         store.judged(record([1.0], judged=1, seed=9))
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flipped(path: Path) -> None:
-    """One bit in the middle of what is kept."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
-    path.write_bytes(bytes(content))
-
-
-def one_digit(path: Path) -> None:
-    """One number changed, in a file that is whole otherwise."""
-    if path.suffix == ".jsonl":
-        path.write_text(path.read_text().replace("0.5", "0.4"))
-        return
-    frame = pl.read_parquet(path)
-    name = "logits" if "logits" in frame.columns else "label_counts"
-    values = frame[name].to_list()
-    values[-1][0] += 1
-    frame.with_columns(pl.Series(name, values, dtype=frame.schema[name])).write_parquet(path)
-
-
-def other_schema(path: Path) -> None:
-    if path.suffix == ".jsonl":
-        path.write_text(path.read_text().replace('"schema": 2', '"schema": 77'))
-        return
-    pl.read_parquet(path).rename({"uid": "item"}).write_parquet(path)
-
-
-def gone(path: Path) -> None:
-    path.unlink()
-
-
-def rows_swapped(path: Path) -> None:
-    if path.suffix == ".jsonl":
-        pytest.skip("the order of lines says nothing")
-    pl.read_parquet(path).reverse().write_parquet(path)
-
-
 DAMAGES = (cut, emptied, flipped, one_digit, other_schema, gone, rows_swapped)
 FILES = {"lines": "part.jsonl", "predictions": "part.parquet", "observed": f"observed-{ONE.observed}.parquet"}
 
@@ -158,6 +115,8 @@ FILES = {"lines": "part.jsonl", "predictions": "part.parquet", "observed": f"obs
 def test_every_damage_of_every_kept_file_is_refused_by_name_with_what_to_delete(
     store: RecordStore, name: str, damage: Callable[[Path], None]
 ) -> None:
+    if damage is rows_swapped and name.endswith(".jsonl"):
+        pytest.skip("the order of lines says nothing")
     damage(store.folder / name)
     fresh = RecordStore(store.folder)
     if (name, damage) == (FILES["lines"], gone):  # the bundle is not there then, and is trained again

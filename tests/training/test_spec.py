@@ -1,4 +1,5 @@
 import difflib
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,12 @@ class Wider(RunSpec):
     ({"dropout": 1.0}, "a dropout from 0 to below 1"),
     ({"dropout": -0.1}, "a dropout from 0 to below 1"),
     ({"plateau_factor": 1.0}, "a plateau_factor above 0 and below 1"),
-    ({"lr": 0.0}, "an lr above 0"),
-    ({"lr": float("nan")}, "an lr above 0"),
-    ({"weight_decay": -1e-9}, "a weight_decay of at least 0"),
+    ({"lr": 0.0}, "a finite lr above 0"),
+    ({"lr": float("nan")}, "a finite lr above 0"),
+    ({"lr": math.inf}, "a finite lr above 0"),
+    ({"lr": None}, "a value of lr"),
+    ({"weight_decay": math.nan}, "a finite weight_decay of at least 0"),
+    ({"weight_decay": -1e-9}, "a finite weight_decay of at least 0"),
     ({"hidden_width": 0}, "a hidden_width of at least 1"),
     ({"plateau_patience": -1}, "a plateau_patience and a seed of at least 0"),
     ({"smoothing": 1.0}, "a smoothing from 0 to below 1"),
@@ -44,7 +48,7 @@ class Wider(RunSpec):
     ({"batch_size": 0}, "a batch_size of at least 1"),
     ({"max_epochs": 0}, "max_epochs and patience of at least 1"),
     ({"patience": 0}, "max_epochs and patience of at least 1"),
-    ({"min_delta": -1e-9}, "a min_delta of at least 0"),
+    ({"min_delta": -1e-9}, "a finite min_delta of at least 0"),
 ])  # fmt: skip
 def test_a_value_out_of_its_range_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from soft_labels.annotations.table.labels import Found, LabelRoles
+from soft_labels.annotations.table.names import expression
 from soft_labels.annotations.table.profile import TEXT, Column, determines, distinct, profile
 from soft_labels.annotations.table.rows import Work
 from soft_labels.annotations.table.settings import Guess
@@ -91,7 +92,7 @@ class _Roles(LabelRoles):
             return
         images = [one for one in self.found.values() if one.image]
         if images and not any(one.prose >= 0.5 for one in texts):
-            self.settings["image_column"] = images[0].name
+            self.settings["image_column"] = max(images, key=self._is_there).name
             return
         if not texts:
             raise DataError(
@@ -108,6 +109,13 @@ class _Roles(LabelRoles):
                 f"{best.name} is taken for the text; {', '.join(others)} hold texts too "
                 "(second_text_column or text_template)"
             )
+
+    def _is_there(self, image: Column) -> bool:
+        """Whether a picture that a column names is there."""
+        path = self.work.path
+        folder = path if path.is_dir() else path.parent
+        cell = expression(image.name, self.columns)
+        return (folder / str(self.work.value(f"SELECT any_value({cell}) FROM records"))).is_file()
 
     def _is_id(self, one: Column) -> bool:
         """Whether a column that is named like a text holds ids."""
