@@ -44,6 +44,7 @@ TESTS_OF_THE_WHOLE = {
     "test_configs",
     "test_ddp",
     "test_dependencies",
+    "test_docs",
     "test_extension",
     "test_faults",
     "test_full_disk",
