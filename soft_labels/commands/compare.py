@@ -29,10 +29,10 @@ from soft_labels.progress import tracked
 from soft_labels.report.evidence import PartCounts, Repeats
 from soft_labels.report.views import compare_pairs
 from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
-from soft_labels.runs.tensorboard import log_meaning, meaning
+from soft_labels.runs.tensorboard import Curve, log_arm, meaning
 from soft_labels.training.best import best_of
 from soft_labels.training.calibration import calibrated
-from soft_labels.training.callbacks import best_head
+from soft_labels.training.callbacks import CurveLogger, best_head
 from soft_labels.training.kinds import HEADS, HeadKind, unread
 from soft_labels.training.module import HONOURED
 from soft_labels.training.objectives import LOSSES, TARGETS, Loss, Target, known
@@ -105,6 +105,7 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
     once = {name for name, overlay in overlays.items() if HEADS[overlay[_HEAD]].solved}
     values: dict[str, list[Values]] = {name: [] for name in arms.names}
     logits: dict[str, list[Logits]] = {name: [] for name in arms.names}
+    curves: dict[str, list[Curve]] = {arm.name: [] for arm in arms.trained}
     last: dict[str, list[bool]] = {arm.name: [] for arm in arms.trained if arm.name not in once}
     runs = [(seed, arm) for seed in range(seeds) for arm in arms.trained if seed == 0 or arm.name not in once]
     for seed, arm in tracked(runs, len(runs), "training heads"):
@@ -112,6 +113,7 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
         data, own = cli.datamodule.embedded, _best_logits(cli)
         if arm.name in last:
             last[arm.name].append(_ended_at_its_best(cli))
+        curves[arm.name].extend(one.curves for one in cli.trainer.loggers if isinstance(one, CurveLogger))
         values[arm.name].append(tested)
         logits[arm.name].append(own)
         for other in arms.every:
@@ -136,6 +138,7 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
         trust=_trust(data, logits),
         effects=_effects(data.name, repeats, arms),
         folder=Path(cli.trainer.log_dir or ".").parent,
+        curves=curves,
     )
 
 
@@ -335,7 +338,7 @@ def _keep(result: CompareResult, folder: Path, as_json: bool) -> None:
     result.save(folder)
     for arm, trust in result.trust.items():
         means = {f"test/{name}": float(values.mean()) for name, values in result.metrics[arm].items()}
-        log_meaning(folder, arm, {**means, **meaning(trust)})
+        log_arm(folder / "arms", arm, result.curves.get(arm, ()), {**means, **meaning(trust)})
     _print(result, folder, as_json)
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from soft_labels.errors import RecordError
 from soft_labels.files import write_text
+from soft_labels.runs.tensorboard import Curve
 from soft_labels.trust.report import TrustReport
 
 FILE = "compare.json"
@@ -55,6 +57,7 @@ class CompareResult:
         trust: By arm, what its numbers mean.
         effects: Arm by arm and metric by metric.
         folder: Where the runs lie.
+        curves: By arm that trains, of each seed its values by quantity and epoch; they are not saved.
     """
 
     dataset: str
@@ -65,6 +68,7 @@ class CompareResult:
     trust: dict[str, TrustReport]
     effects: tuple[Effect, ...]
     folder: Path
+    curves: Mapping[str, Sequence[Curve]] = field(default_factory=dict, compare=False)
 
     def values(self) -> dict[str, Any]:
         """Plain JSON values with a digest; numbers have six significant digits, ``null`` is not known."""

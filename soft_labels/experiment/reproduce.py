@@ -24,7 +24,7 @@ from soft_labels.runs.checkpoints import BestFiles, save_best
 from soft_labels.runs.record import RunRecord, best_record
 from soft_labels.runs.runner import Runner, Task
 from soft_labels.runs.store import RecordStore
-from soft_labels.runs.tensorboard import log_curves, log_trials
+from soft_labels.runs.tensorboard import log_arm, log_curves, log_trials
 from soft_labels.sweep import PlannedSearch, open_storage, run_ids, search
 from soft_labels.training.objectives import Objective
 from soft_labels.training.spec import CONFIG_KEYS, Engine, RunSpec
@@ -237,6 +237,8 @@ class DatasetRuns:
         for arm, runs in own.items():
             log_trials(self.experiment.folder, arm, (records[run] for ids in runs.trials.values() for run in ids))
             log_curves(self.experiment.folder, arm, (records[run] for run in runs.seeds))
+            arms = self.experiment.folder / "tensorboard" / "arms" / self.data.name
+            log_arm(arms, arm, [records[run].curve for run in runs.seeds], {})
 
     def _examples(self, own: Mapping[str, ArmRuns]) -> Examples:
         """The items of the figures, from the first seed of the baseline and of the trained arm that follows it."""

@@ -2,14 +2,18 @@
 
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.files import naming, partial_beside
+from soft_labels.metrics import core_names
 from soft_labels.runs.record import RunRecord
 from soft_labels.training.callbacks import CurveLogger, charts
 from soft_labels.trust.report import TrustReport
+
+Curve = Mapping[str, Sequence[float | None]]
 
 
 def log_trials(folder: Path, arm: str, records: Iterable[RunRecord]) -> None:
@@ -49,19 +53,44 @@ def meaning(trust: TrustReport) -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
-def log_meaning(folder: Path, arm: str, metrics: Mapping[str, float]) -> None:
-    """A line in the HParams tab with what an arm reached over all seeds; an older one is replaced.
+def log_arm(place: Path, arm: str, curves: Sequence[Curve], metrics: Mapping[str, float]) -> None:
+    """One run for an arm: the mean over its seeds and their range, epoch by epoch, and what it reached.
+
+    A seed that stopped early keeps its last value, so that no curve jumps where one ends. An older run is replaced.
 
     Args:
-        folder: The folder of the experiment or comparison; event files go below ``tensorboard/arms``.
+        place: The folder of the arms' runs; event files go to its folder of the arm's name.
         arm: The arm's name.
-        metrics: Its means, by name.
+        curves: Of each seed, values by quantity and epoch; ``None`` where one is not finite.
+        metrics: What the HParams tab shows of it, by name.
     """
-    place = folder / "tensorboard" / "arms"
     shutil.rmtree(place / arm, ignore_errors=True)
     logger = CurveLogger(place, name="", version=arm, default_hp_metric=False)
+    for epoch in range(max((len(values) for curve in curves for values in curve.values()), default=0)):
+        logger.log_metrics(_at(curves, epoch), epoch)
+    logger.experiment.add_custom_scalars(arm_charts())
     logger.log_hyperparams({"arm": arm}, dict(metrics))
     logger.finalize("success")
+
+
+def _at(curves: Sequence[Curve], epoch: int) -> dict[str, float]:
+    """Mean, least and greatest of the seeds' values at an epoch."""
+    found = {}
+    for key in (one for one in curves[0] if one.partition("/")[0] in SPLIT_NAMES):
+        values = [each for curve in curves if (each := curve[key][min(epoch, len(curve[key]) - 1)]) is not None]
+        if values:
+            found |= {key: sum(values) / len(values), f"least/{key}": min(values), f"greatest/{key}": max(values)}
+    return found
+
+
+def arm_charts() -> dict[str, dict[str, list[str | list[str]]]]:
+    """TensorBoard's layout for arms: one chart a quantity with a line an arm, and the range over its seeds."""
+    quantities = [f"val/{name}" for name in ("loss", *core_names())]
+    return {
+        "arms: mean and range over seeds": {
+            quantity: ["Margin", [quantity, f"least/{quantity}", f"greatest/{quantity}"]] for quantity in quantities
+        }
+    }
 
 
 def _log(folder: Path, name: str, record: RunRecord, with_curves: bool) -> None:

@@ -47,9 +47,16 @@ class CurveLogger(TensorBoardLogger):
 
     closed = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.curves: dict[str, list[float]] = {}
+        """What was drawn so far, by quantity."""
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add points to the curves, unless they are closed."""
         if not self.closed:
+            for key, value in metrics.items():
+                self.curves.setdefault(key, []).append(float(value))
             with naming(Path(self.log_dir)):
                 super().log_metrics(metrics, step)
 

@@ -6,7 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from soft_labels.runs.record import RunRecord
 from soft_labels.runs.runner import Runner
 from soft_labels.runs.store import RecordStore
-from soft_labels.runs.tensorboard import log_curves, log_trials
+from soft_labels.runs.tensorboard import arm_charts, log_arm, log_curves, log_trials
 from soft_labels.training.population import PopulationEngine
 from soft_labels.training.spec import RunSpec
 from tests.toys import SeededData, SeededEncoder
@@ -44,3 +44,28 @@ def test_a_trial_is_one_line_of_settings_and_results_without_curves(tmp_path: Pa
     assert not [tag for tag in found.Tags()["scalars"] if tag.startswith("val/")]
     assert round(found.Scalars("best/val/loss")[0].value, 5) == round(run.value, 5)
     assert [one.name for one in folder.parent.iterdir()] == [run.id], "nothing half-written stays"
+
+
+def test_an_arm_is_one_run_with_the_mean_and_range_of_its_seeds(tmp_path: Path) -> None:
+    curves = [
+        {"val/kl": [0.5, 0.3, 0.2], "lr": [0.1] * 3, "best/val/kl": [0.2]},
+        {"val/kl": [0.7, 0.5], "lr": [0.1] * 2, "best/val/kl": [0.5]},
+        {"val/kl": [0.6, None], "lr": [0.1] * 2, "best/val/kl": [0.6]},
+    ]
+    for _ in range(2):
+        log_arm(tmp_path, "soft", curves, {"trust/floor": 0.1})
+    assert len(list((tmp_path / "soft").glob("events*"))) == 1
+    found = events(tmp_path / "soft")
+    drawn = {tag: [round(point.value, 5) for point in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+    assert drawn["val/kl"] == [0.6, 0.4, 0.35], (
+        "a seed that stopped keeps its last value; one that broke down is left out"
+    )
+    assert drawn["least/val/kl"] == [0.5, 0.3, 0.2]
+    assert drawn["greatest/val/kl"] == [0.7, 0.5, 0.5]
+    assert drawn.keys() == {"val/kl", "least/val/kl", "greatest/val/kl", "trust/floor"}
+
+
+def test_the_charts_of_arms_name_what_is_drawn() -> None:
+    (charts,) = arm_charts().values()
+    kind, tags = charts["val/kl"]
+    assert (kind, tags) == ("Margin", ["val/kl", "least/val/kl", "greatest/val/kl"])
