@@ -63,6 +63,8 @@ def quick_form(arguments: Sequence[str], quick: tuple[str, ...]) -> list[str]:
         extra += [option for option in quick if option.partition("=")[0] not in given]
     if given[0] in {"compare", "quickstart"}:
         extra += ["--seeds=1"]
+    if given[0] == "budget":
+        extra += ["--draws=2", "--seeds=1", "--ladder=[1,5]"]
     if given[0] == "reproduce":
         extra += ["--experiment.seeds=2", "--model.hidden_width=8", "--data.split_ratios=[0.6,0.2,0.2]"]
     if given[0] == "quickstart" or any("digits_experiment" in argument for argument in given):

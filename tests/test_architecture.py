@@ -18,7 +18,7 @@ ARROWS = {
     "palette": "",
     "progress": "",
     "distributions": "",
-    "annotations": "distributions errors files",
+    "annotations": "distributions errors files palette",
     "encoders": "annotations.base errors files",
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",

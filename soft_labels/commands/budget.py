@@ -151,7 +151,7 @@ def _notes(budget: Budget) -> list[str]:
         f"judged on {judges}; none of theirs is drawn",
         f"below each mean: 95% for new draws, seeds and items, from {budget.draws} draws, {budget.seeds} seed(s) each",
         "an arm's settings are the same for every number of annotators: nothing is searched",
-        f"training items whose drawn annotators tie, their majority by lot: {tied}",
+        f"training items whose drawn annotators tie (a lot decides, unless all are drawn): {tied}",
     ]
 
 

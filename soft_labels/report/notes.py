@@ -169,5 +169,5 @@ def added(arms: Sequence[str]) -> list[str]:
     if not arms:
         return []
     what = "is no arm" if len(arms) == 1 else "are no arms"
-    how = "by one temperature fitted to the annotators of the validation items"
-    return [f"{listed(arms)} {what} of the experiment: derived by this report from the kept predictions, {how}."]
+    how = "derived by this report: one temperature, fitted to the annotators of the validation items"
+    return [f"{listed(arms)} {what} of the experiment but {how}."]

@@ -108,13 +108,14 @@ def _keys(work: Work, guess: Guess, first: Source, second: Source) -> tuple[str,
     ours = _values(work, first, [given[0]] if given[0] else list(first.columns), "first")
     theirs = _values(work, second, [given[1]] if given[1] else list(second.columns), "second")
     rows = work.value(f"SELECT count(*) FROM {second.relation}")
-    best: tuple[tuple[float, bool, bool, bool], tuple[str, str]] | None = None
+    best: tuple[tuple[bool, float, bool, bool], tuple[str, str]] | None = None
     for key, values in theirs.items():
         unique = work.value(f"SELECT count(*) FROM {values}") == rows
         for uid, own in ours.items() if unique else ():
             known = f"SELECT (k IN (SELECT k FROM {values}))::INT AS known FROM {own}"
             share, number = work.rows(f"SELECT avg(known), sum(known) FROM ({known})")[0]
-            rank = (round((share or 0) * (number or 0), 1), uid == key, is_uid(uid), not ANNOTATOR.search(uid.lower()))
+            no_person = not ANNOTATOR.search(uid.lower())
+            rank = (no_person, round((share or 0) * (number or 0), 1), uid == key, is_uid(uid))
             if (share or 0) >= 0.5 and (best is None or rank > best[0]):
                 best = rank, (uid, key)
     return None if best is None else best[1]
