@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,8 +41,9 @@ def svg(picture: Picture, ground: Ground) -> str:
     """
     ink, out = _INK[ground], io.StringIO()
     colours = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)
-    settings = {"svg.hashsalt": "soft-labels", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
-    with rc_context({**settings, **colours, "legend.frameon": False}):
+    bare = dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False)
+    settings: Any = {"svg.hashsalt": "soft-labels", "font.size": 11, **bare, **colours}
+    with rc_context(settings):
         figure = Figure(figsize=(7.2, 2.9), layout="constrained")
         picture.draw(figure, ground)
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})

@@ -59,7 +59,9 @@ def quick_form(arguments: Sequence[str], quick: tuple[str, ...]) -> list[str]:
     run = str(runs[-1].parent) if runs else "RUN"
     given = [re.sub(r"\bRUN\b", run, argument) for argument in arguments]
     extra: list[str] = []
-    if given[0] in {"fit", "compare", "quickstart", "budget"} and "--print_config" not in given:
+    if {"--show", "--print_config"} & {*given}:
+        return given
+    if given[0] in {"fit", "compare", "quickstart", "budget"}:
         extra += [option for option in quick if option.partition("=")[0] not in given]
     if given[0] in {"compare", "quickstart"}:
         extra += ["--seeds=1"]
