@@ -53,6 +53,7 @@ def test_columns_and_the_encoders_settings_are_options(run_cli: RunCli, head: Pa
         ),
         (("HEAD", "TABLE", "--out=out.csv"), "no value in column 'text'; fill it in or remove the row, or set"),
         (("HEAD", "TABLE"), "arguments are required: out"),
+        (("HEAD", "TABLE", "--out=out.csv", "--label_column=said"), "name their table: --annotations"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(
