@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart check test lint
+.PHONY: help quickstart check test lint docs
 
 help:
 	@echo "make quickstart   train a soft and a hard head on the embedded data and compare them (downloads packages only)"
 	@echo "make check        lint, types, quick tests and doctests, on two cores"
 	@echo "make test         the same with every test"
+	@echo "make docs         the documentation site, into build/site"
 
 quickstart: $(VENV)/.offline
 	$(BIN)/soft-labels compare --config configs/quickstart.yaml
@@ -24,6 +25,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

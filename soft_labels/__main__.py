@@ -9,11 +9,12 @@ from argparse import ArgumentError
 from pathlib import Path
 from typing import Any, NoReturn
 
-from soft_labels.errors import SoftLabelsError, in_words
+from soft_labels.errors import SoftLabelsError, did_you_mean, in_words
 
 MISTAKE = 2
 _DENIED = re.compile(r"Importing '((\w+)[\w.]*)' is not allowed, denied by .* to allow it\.")
 COMMANDS = {
+    "quickstart": ("compare", "run_quickstart", "compare on the embedded data: nothing to download or to write"),
     "fit": ("fit", "run_lightning", "train one head (Lightning CLI)"),
     "validate": ("fit", "run_lightning", "metrics of a checkpoint on the validation split"),
     "test": ("fit", "run_lightning", "metrics of a checkpoint on the test split"),
@@ -28,12 +29,13 @@ COMMANDS = {
     "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),
     "embed": ("embed", "run_embed", "encode a data set's inputs once and keep the embeddings"),
     "data": ("data", "run_data", "init: a configuration for your file; stats: describe; fetch: download"),
+    "configs": ("configs", "run_configs", "list, show or copy the configurations that come with the package"),
 }
 
 
 def usage() -> str:
     """The help page."""
-    rows = "\n".join(f"  {name:<10}{text}" for name, (_, _, text) in COMMANDS.items())
+    rows = "\n".join(f"  {name:<11}{text}" for name, (_, _, text) in COMMANDS.items())
     return f"""usage: soft-labels COMMAND [options]
 
 Train classifiers on what annotators really said: a distribution, not one label.
@@ -41,11 +43,12 @@ Train classifiers on what annotators really said: a distribution, not one label.
 commands:
 {rows}
 
-Every command lists its options with --help; those that train print their whole configuration with
---print_config. Start here:
+Every command says with --help what a person sets first, and lists every option with --help-all; those
+that train print their whole configuration with --print_config. Start here:
 
-  soft-labels compare --config configs/quickstart.yaml
-  tensorboard --logdir lightning_logs
+  soft-labels quickstart                             the embedded data
+  soft-labels data init ratings.csv --out my.yaml    your own annotations
+  soft-labels reproduce --config my.yaml             an experiment on them, with its report
 
 Exit codes: 0 done, 2 a mistake that you can mend, 75 a service that was asked for embeddings answers
 later: run the same command again.
@@ -134,9 +137,16 @@ def _dispatch(arguments: list[str]) -> None:
         print(version("soft-labels"))  # noqa: T201
         return
     if arguments[0] not in COMMANDS:
-        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}"))
+        hint = did_you_mean(arguments[0], COMMANDS)
+        sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}{hint}"))
+    from soft_labels.commands.configs import resolved
     from soft_labels.commands.configurations import guard
+    from soft_labels.commands.help import page
 
+    if {"-h", "--help"} & set(arguments) and (text := page(arguments[0])):
+        print(text)  # noqa: T201
+        return
+    arguments = resolved(["--help" if argument == "--help-all" else argument for argument in arguments])
     guard(arguments)
     module, function, _ = COMMANDS[arguments[0]]
     getattr(importlib.import_module(f"soft_labels.commands.{module}"), function)(arguments)
@@ -158,6 +168,8 @@ def _mendable(error: BaseException) -> tuple[str, int] | None:
         cause = cause.__cause__
     if isinstance(error, OSError) and (said := in_words(error)) is not None:
         return said, MISTAKE
+    if isinstance(error, MemoryError):
+        return f"memory ran out: {error}; choose smaller settings, or a machine with more of it", MISTAKE
     return (_without_internals(str(error)), MISTAKE) if isinstance(error, ArgumentError) else None
 
 
@@ -170,7 +182,11 @@ def _without_internals(message: str) -> str:
         message,
     )
     lines = [line for line in message.splitlines() if line.strip() and not line.strip().startswith(hidden)]
-    return "\n".join(lines) + f"\nsoft-labels {sys.argv[1]} --help lists the options."
+    from soft_labels.commands.hints import hint
+
+    told = "\n".join(lines)
+    command = sys.argv[1]
+    return f"{told}{hint(message, command)}\nsoft-labels {command} --help-all lists the options."
 
 
 def _fail(message: str, code: int = MISTAKE) -> int:

@@ -4,10 +4,13 @@ The command line prints such an error as one message and exits with its ``exit_c
 a file that the system refuses, or another where nothing is wrong yet. Anything else is a bug and keeps its traceback.
 """
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 _AGAIN = "run the same command again: what is finished is kept"
 _NO_LOCKS = f"this file system knows no locks; choose a folder on another one and {_AGAIN}"
+_NO_FOLDER = "a file stands where a folder must be; choose another place"
 _NOT_YOURS = "check who may read and write there, or choose another place"
 REMEDIES = {
     errno.ENOSPC: f"make room there, or choose a folder on another disk, and {_AGAIN}",
@@ -18,6 +21,9 @@ REMEDIES = {
     errno.EROFS: "nothing can be written there; choose another place",
     errno.EACCES: _NOT_YOURS,
     errno.EPERM: _NOT_YOURS,
+    errno.EEXIST: _NO_FOLDER,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.ENAMETOOLONG: "choose a shorter name, or another place",
     errno.ENOLCK: _NO_LOCKS,
     errno.EOPNOTSUPP: _NO_LOCKS,
     errno.ENOSYS: _NO_LOCKS,
@@ -32,6 +38,19 @@ def in_words(error: OSError) -> str | None:
         return None
     what = f"{error.filename or 'a file that a library wrote'}: {error.strerror}"
     return f"{what}; {remedy}" if remedy else what
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, if any is near.
+
+    Example:
+        >>> did_you_mean("sotf", ["soft", "hard"])
+        '; did you mean soft?'
+        >>> did_you_mean("other", ["soft", "hard"])
+        ''
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class SoftLabelsError(Exception):

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import platform
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,14 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     It is on the disk before it does, so that a power cut leaves the old file or the new one. The name keeps the suffix
     of ``path``, since some writers choose the format by it. The file has the mode of any new file of this user,
-    whatever a library thinks of it.
+    whatever a library thinks of it. What a killed process of this machine left half-written in the folder is removed.
 
     Raises:
         OSError: The system refused it; its ``filename`` is ``path``, whoever wrote.
     """
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(6)}-{path.name}")
+    partial = partial_beside(path)
     try:
         with naming(path, partial):
             partial.touch(exist_ok=False)
@@ -56,7 +58,7 @@ def written_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: The system refused it; its ``filename`` is ``path``.
     """
-    partial = path.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(6)}-{path.name}")
+    partial = partial_beside(path)
     try:
         with naming(path):
             partial.mkdir(parents=True)
@@ -69,6 +71,40 @@ def written_folder(path: Path) -> Iterator[Path]:
             _flush_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def partial_beside(path: Path) -> Path:
+    """A name of its own for what is written before it takes the place of ``path``.
+
+    What killed processes of this machine left under such names in the same folder is removed.
+
+    Args:
+        path: A file or a folder.
+    """
+    _remove_leftovers(path.parent)
+    return path.with_name(f"{PARTIAL_PREFIX}{platform.node()}.{os.getpid()}-{secrets.token_hex(6)}-{path.name}")
+
+
+@cache
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written in a folder, once a process."""
+    ours = re.compile(rf"{re.escape(PARTIAL_PREFIX)}{re.escape(platform.node())}\.(\d+)-.*", re.DOTALL)
+    for path in folder.glob(f"{PARTIAL_PREFIX}*"):
+        written_by = ours.fullmatch(path.name)
+        if written_by and not _lives(int(written_by[1])):
+            with suppress(OSError):  # another process was faster
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _lives(process: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,14 +134,14 @@ def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
 
 
 def _refused(error: BaseException | None) -> OSError | None:
-    """The system's refusal behind an error, if there is one; torch raises its own while it handles that."""
+    """The system's refusal behind an error, if there is one; torch and Lightning raise their own on top of it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error
     if told := _OF_RUST.search(str(error)):
         return OSError(int(told[1]), os.strerror(int(told[1])))
     if isinstance(error, OSError) and _WRITTEN_IN_PART.search(str(error)):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return _refused(error.__context__) if isinstance(error, RuntimeError) else None
+    return _refused(error.__context__) if isinstance(error, RuntimeError | ValueError) else None
 
 
 def _flush(path: Path) -> None:

@@ -15,11 +15,11 @@ class Colour(NamedTuple):
 
 
 class Look(NamedTuple):
-    """How an arm is drawn: a row of :data:`ARMS`, a name of :data:`MARKERS`, and dashes, empty where solid."""
+    """How an arm is drawn: its colour, a marker and a line style of matplotlib."""
 
-    colour: int
+    colour: Colour
     marker: str
-    dashes: str
+    line: tuple[int, tuple[int, ...]]
 
 
 ANNOTATORS = Colour("#0072b2", "#56b4e9")
@@ -29,10 +29,25 @@ ARMS = (
     Colour("#d55e00", "#e69f00"),
     Colour("#332288", "#9b8cff"),
     Colour("#a6447a", "#ff9ecb"),
-    Colour("#000000", "#ffffff"),
+    Colour("#0b0b0b", "#fefefe"),
 )
-MARKERS = ("square", "circle", "triangle", "diamond", "cross", "wedge", "bar")
-_DASHES = ("6 4", "", "2 3")
+GROUND = Colour("#ffffff", "#15181b")
+INK = Colour("#1a1a1a", "#e9e9e7")
+MUTED = Colour("#555555", "#adb2b8")
+RULE = Colour("#d4d4d4", "#3d434a")
+TINT = Colour("#f3f5f7", "#1f2429")
+# Every colour that a figure or a page may use.
+NAMED = {
+    "ground": GROUND,
+    "ink": INK,
+    "muted": MUTED,
+    "rule": RULE,
+    "tint": TINT,
+    "annotators": ANNOTATORS,
+    **{f"arm{place}": colour for place, colour in enumerate(ARMS)},
+}
+MARKERS = ("s", "o", "^", "D", "P", "v", "X")
+_LINES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, (5, 2)), (0, ()), (0, (1, 1)))
 
 
 def look(place: int) -> Look:
@@ -42,7 +57,21 @@ def look(place: int) -> Look:
         place: 0 for the baseline.
 
     Example:
-        >>> look(0), look(1).marker
-        (Look(colour=0, marker='square', dashes='6 4'), 'circle')
+        >>> look(0).marker, look(1).marker, look(5).colour == look(0).colour
+        ('s', 'o', True)
     """
-    return Look(place % len(ARMS), MARKERS[place % len(MARKERS)], _DASHES[place % len(_DASHES)])
+    return Look(ARMS[place % len(ARMS)], MARKERS[place % len(MARKERS)], _LINES[place % len(_LINES)])
+
+
+def shortened(name: str, letters: int) -> str:
+    """A name that fits beside what is drawn.
+
+    Args:
+        name: As people gave it.
+        letters: The most that it may have.
+
+    Example:
+        >>> shortened("label smoothing", 8)
+        'label s…'
+    """
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"

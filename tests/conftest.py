@@ -11,9 +11,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from PIL import Image
 from torch import Tensor
 
 from soft_labels.__main__ import main
+from soft_labels.annotations import sources
+from soft_labels.annotations.download import RemoteFile
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
 
@@ -149,6 +154,42 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_chaosnli_root: Path,
+    tiny_popquorn_root: Path,
+    tiny_cifar10h_root: Path,
+) -> Path:
+    """The tiny data sets in one folder."""
+    folder = tmp_path_factory.mktemp("served")
+    for root in (tiny_chaosnli_root, tiny_popquorn_root, tiny_cifar10h_root):
+        shutil.copytree(root, folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mirror(served: Path) -> Iterator[str]:
+    """A loopback mirror of the tiny data sets."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def fetchable(monkeypatch: pytest.MonkeyPatch, served: Path, mirror: str) -> None:
+    """The pinned files are those of the mirror."""
+
+    def mirrored(file: RemoteFile) -> RemoteFile:
+        digest = hashlib.sha256((served / file.path).read_bytes()).hexdigest()
+        return RemoteFile(file.path, (f"{mirror}/{file.path}",), sha256=digest)
+
+    mirrored_sources = {name: tuple(map(mirrored, files)) for name, files in sources.SOURCES.items()}
+    monkeypatch.setattr(sources, "SOURCES", mirrored_sources)
+
+
 def heard() -> None:
     """Runs in a child before its program: Ctrl-C reaches it also where these tests run in the background of a shell."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -176,6 +217,11 @@ def system(name: str, *arguments: str | Path) -> bool:
     return (
         command is not None and not subprocess.run([command, *arguments], capture_output=True, check=False).returncode
     )
+
+
+def resize(folder: Path, options: str) -> None:
+    """Change a mounted file system, as ``size=20m``."""
+    assert system("mount", "-o", f"remount,{options}", folder)
 
 
 @pytest.fixture
@@ -214,11 +260,11 @@ MakeOptions = Callable[..., SweepOptions]
 
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
-    """Runs ``soft-labels`` in this process; an error that would print a traceback is raised."""
+    """Runs ``soft-labels``, or a program around it, in this process; what would print a traceback is raised."""
     return _run_cli
 
 
-def _run_cli(*args: object) -> Result:
+def _run_cli(*args: object, program: Callable[[], object] = main) -> Result:
     out, err = io.StringIO(), io.StringIO()
     lightnings = logging.getLogger("lightning.pytorch")
     level = lightnings.level
@@ -229,7 +275,7 @@ def _run_cli(*args: object) -> Result:
             patch.setenv("COLUMNS", "200")
             patch.setattr(logging.getLogger("soft_labels"), "handlers", [])
             with pytest.raises(SystemExit) as stopped:
-                main()
+                program()
     finally:
         lightnings.setLevel(level)
     code = stopped.value.code

@@ -18,23 +18,23 @@ ARROWS = {
     "palette": "",
     "progress": "",
     "distributions": "",
-    "annotations": "distributions errors files",
+    "annotations": "distributions errors files palette",
     "encoders": "annotations.base errors files",
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",
-    "data": "annotations distributions embeddings encoders.base errors files trust.draws",
+    "data": "annotations distributions embeddings encoders.base encoders.installed errors files trust.draws",
     "heads": "annotations consent data distributions embeddings encoders errors files metrics progress training trust",
     "training": "data distributions embeddings errors files metrics palette progress",
     "runs": "annotations data distributions errors files metrics training trust",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training trust",
-    "report": "errors experiment.budget experiment.index files metrics palette runs training",
+    "report": "data.split errors experiment.budget experiment.index files metrics palette runs training trust",
     "commands": "annotations consent data distributions embeddings encoders errors experiment files heads metrics "
     "progress report runs sweep training trust",
     "trust": "distributions errors metrics",
     "__init__": "heads",
     "sklearn": "annotations data distributions embeddings errors heads training",
-    "__main__": "commands.configurations errors",
+    "__main__": "commands.configs commands.configurations commands.help commands.hints errors",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {
@@ -44,9 +44,14 @@ TESTS_OF_THE_WHOLE = {
     "test_configs",
     "test_ddp",
     "test_dependencies",
+    "test_docs",
     "test_extension",
+    "test_faults",
+    "test_full_disk",
     "test_notebooks",
     "test_readme",
+    "test_slurm",
+    "test_wheel",
 }
 
 # Configurations are read by one room; whoever else asks their parser, and why.

@@ -15,8 +15,8 @@ import yaml
 
 from tests.conftest import REPOSITORY, RunCli
 from tests.fake_slurm import FakeSlurm
+from tests.pages import texts
 from tests.postgres import Postgres, answers, free_port
-from tests.test_readme import blocks
 
 pytestmark = pytest.mark.slow
 CLUSTER = Path("configs/cluster")
@@ -62,7 +62,7 @@ def quick_form(block: str) -> str:
 
 
 def block_with(word: str, language: str = "bash") -> str:
-    (block,) = (block for block in blocks(language, README) if word in block)
+    (block,) = (block for block in texts(language, README) if word in block)
     return block
 
 
@@ -85,8 +85,8 @@ def checksum(out: str) -> str:
 
 def test_no_command_is_left_out() -> None:
     words = ["cluster slurm", "for gpu in", "devices 8 --trainer.strategy", "NODE_RANK", "STORAGE", "optuna-dashboard"]
-    assert list(map(block_with, words)) == blocks("bash", README)
-    assert blocks("yaml", README) == [block_with("srun", "yaml")]
+    assert list(map(block_with, words)) == texts("bash", README)
+    assert texts("yaml", README) == [block_with("srun", "yaml")]
 
 
 def test_the_scripts_for_slurm_are_printed() -> None:

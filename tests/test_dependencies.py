@@ -15,7 +15,8 @@ from tests.test_architecture import MODULES, REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What the extra brings is imported only where it was chosen.
-LINES = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["offline"]]
+EXTRAS = PROJECT["optional-dependencies"]
+LINES = [*PROJECT["dependencies"], *EXTRAS["offline"], *EXTRAS["onnx"]]
 DECLARED = {re.split(r"[\[<>=;~! ]", line)[0].lower().replace("_", "-"): line for line in LINES}
 
 
@@ -76,6 +77,6 @@ def test_what_is_borrowed_of_optunas_inside_is_there() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["jinja2", "pytest"])
+@pytest.mark.parametrize("name", ["markupsafe", "pytest"])
 def test_the_list_of_imports_is_no_list_of_all_that_is_installed(name: str) -> None:
     assert name not in imported()

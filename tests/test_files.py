@@ -3,8 +3,12 @@ import fcntl
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import polars as pl
@@ -14,7 +18,7 @@ from safetensors.numpy import save_file
 
 from soft_labels.errors import in_words
 from soft_labels.files import PARTIAL_PREFIX, NamedLock, write_text, written_folder, written_whole
-from tests.conftest import Mount
+from tests.conftest import REPOSITORY, Mount, started
 
 
 def test_a_file_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -48,6 +52,37 @@ def test_an_error_before_anything_is_written_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "result.txt"):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+WRITES_FOR_EVER = """
+import sys, time
+from pathlib import Path
+from soft_labels.files import written_whole
+with written_whole(Path(sys.argv[1])) as partial:
+    partial.write_text("half")
+    print(partial, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    def writer(name: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+        return started(sys.executable, "-c", WRITES_FOR_EVER, tmp_path / name, stdout=-1, text=True, cwd=REPOSITORY)
+
+    def partial_of(process: "subprocess.Popen[str]") -> Path:
+        with cast("IO[str]", process.stdout) as said:
+            return Path(said.readline().strip())
+
+    elsewhere = tmp_path / f"{PARTIAL_PREFIX}another-machine.1-abc-best.ckpt"
+    elsewhere.touch()
+    with writer("best.ckpt") as killed, writer("other.ckpt") as living:
+        left, kept = partial_of(killed), partial_of(living)
+        killed.kill()
+        killed.wait()
+        assert left.read_text() == kept.read_text() == "half"
+        write_text(tmp_path / "split.json", "{}")
+        assert {path.name for path in tmp_path.iterdir()} == {"split.json", kept.name, elsewhere.name}
 
 
 def test_text_replaces_text_as_utf8(tmp_path: Path) -> None:

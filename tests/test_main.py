@@ -50,9 +50,10 @@ def test_an_unknown_command_is_one_line() -> None:
     done = module("train")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "soft-labels: error: unknown command 'train'; choose one of fit, validate, test, predict, compare, sweep, "
-        "storage, reproduce, report, cluster, embed, data\n"
+        "soft-labels: error: unknown command 'train'; choose one of quickstart, fit, validate, test, predict, "
+        "export, budget, compare, sweep, storage, reproduce, report, cluster, embed, data, configs\n"
     )
+    assert module("reproduse").stderr.endswith("; did you mean reproduce?\n")
 
 
 @pytest.mark.slow
@@ -69,7 +70,8 @@ def test_every_command_has_a_help_page(run_cli: RunCli, arguments: tuple[str, ..
     result = run_cli(*arguments, "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("usage: soft-labels ")
-    assert "--config" in result.out or arguments in {("data",), ("data", "fetch"), ("report",), ("storage",)}
+    without = {("data",), ("data", "fetch"), ("report",), ("storage",), ("quickstart",)}
+    assert "--config" in result.out or arguments in without
 
 
 def test_version() -> None:
@@ -125,7 +127,7 @@ def test_the_test_of_interruption_holds_in_the_background_of_a_shell(tmp_path: P
     assert "1 passed" in out
 
 
-HEAVY_OUTPUT = ("fit", "--help")  # longer than what Python keeps back before it writes
+HEAVY_OUTPUT = ("fit", "--help-all")  # longer than what Python keeps back before it writes
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from soft_labels.palette import ANNOTATORS, ARMS, look
+from soft_labels.palette import ANNOTATORS, ARMS, GROUND, INK, MUTED, NAMED, TINT, look, shortened
 
-GROUNDS = {"light": "#ffffff", "dark": "#15181b"}
+GROUNDS = GROUND._asdict()
 # Linear RGB as it is seen; Machado, Oliveira and Fernandes (2009), severity 1.
 VISIONS = {
     "full": np.eye(3),
@@ -58,3 +58,19 @@ def test_colours_stand_out_from_their_ground(ground: str) -> None:
 def test_the_baseline_and_a_dozen_others_differ_in_colour_or_marker() -> None:
     looks = [look(place) for place in range(13)]
     assert len({(one.colour, one.marker) for one in looks}) == 13
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_letters_can_be_read(ground: str) -> None:
+    """4.5 to one is what WCAG 2.2 asks of text."""
+    grounds = [getattr(colour, ground) for colour in (GROUND, TINT)]
+    assert min(contrast(getattr(colour, ground), one) for colour in (INK, MUTED) for one in grounds) >= 4.5
+
+
+def test_a_colour_on_light_ground_says_which_it_is() -> None:
+    assert len({colour.light for colour in NAMED.values()}) == len(NAMED)
+    assert "#000000" not in {colour.light for colour in NAMED.values()}  # matplotlib leaves it out of an SVG file
+
+
+def test_a_name_that_is_too_long_ends_in_dots() -> None:
+    assert [shortened(name, 4) for name in ("soft", "softer")] == ["soft", "sof…"]

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.data import AnnotationDataModule
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
+from soft_labels.encoders.image import TimmEncoder, _Loaded
 
 CLASSES = ("low", "middle", "high")
 
@@ -38,6 +40,15 @@ class SeededEncoder(Encoder):
 
     def forward(self, batch: list[int]) -> Tensor:
         return torch.stack([torch.randn(self.width, generator=torch.Generator().manual_seed(seed)) for seed in batch])
+
+
+class PixelEncoder(TimmEncoder):
+    """A picture becomes its own colours, 4 x 4 pixels of them; what decodes it is that of every image encoder."""
+
+    _weights = "pixels"  # type: ignore[assignment]
+    _loaded = _Loaded(  # type: ignore[assignment]
+        nn.Flatten(), 4, Image.Resampling.BILINEAR, torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
+    )
 
 
 class SeededData(AnnotationDataModule):

@@ -17,6 +17,8 @@ from soft_labels.errors import DataError
 Modality = Literal["text", "text_pair", "image"]
 ImageInput = Path | NDArray[np.uint8]
 _NOT_IN_FILE_NAMES = set("/\\\0")
+MOST_COUNT = 2**53
+"""A double holds every whole number up to here."""
 Input = str | tuple[str, str] | ImageInput
 
 
@@ -103,6 +105,7 @@ class AnnotatedData:
         counts = self.label_counts
         rules = (
             (~torch.isfinite(counts).all(1), "a count that is not a finite number", "correct the row"),
+            ((counts > MOST_COUNT).any(1), f"a count above {MOST_COUNT:,}", "no larger one is exact: divide them all"),
             ((counts < 0).any(1), "a negative count", "counts say how many annotators chose a class: correct the row"),
             (counts.sum(1) == 0, "no annotation at all", "remove the item or give it annotations"),
         )

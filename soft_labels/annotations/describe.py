@@ -20,6 +20,7 @@ from soft_labels.annotations.duplicates import same_inputs
 from soft_labels.distributions import TiePolicy, has_tie, label_distribution, majority_label, normalized_entropy
 from soft_labels.errors import ConfigError
 from soft_labels.files import written_whole
+from soft_labels.palette import ANNOTATORS, INK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,6 @@ HISTOGRAM_BINS = 20
 PANELS_A_ROW = 3
 LEAST_ITEMS = 3  # one for each of train, val and test
 LEAST_ANNOTATIONS = 10
-BLUE, VERMILION = "#0072B2", "#D55E00"  # of Okabe and Ito's palette, distinct for every kind of colour vision
 
 
 @dataclass(frozen=True)
@@ -322,9 +322,13 @@ def entropy_figure(data_sets: Sequence[tuple[str, Tensor]]) -> "Figure":
     for panel, (name, entropies) in zip(panels, data_sets, strict=False):
         mean = entropies.mean().item()
         panel.hist(
-            entropies.numpy(), bins=np.linspace(0, 1, HISTOGRAM_BINS + 1), color=BLUE, edgecolor="white", linewidth=0.5
+            entropies.numpy(),
+            bins=np.linspace(0, 1, HISTOGRAM_BINS + 1),
+            color=ANNOTATORS.light,
+            edgecolor="white",
+            linewidth=0.5,
         )
-        panel.axvline(mean, color=VERMILION, linestyle="--", linewidth=1.5, label=f"mean {mean:.3f}")
+        panel.axvline(mean, color=INK.light, linestyle="--", linewidth=1.5, label=f"mean {mean:.3f}")
         panel.set(title=f"{name} ({len(entropies):,})", xlim=(0, 1), xlabel="normalized entropy", ylabel="items")
         panel.tick_params(labelbottom=True)
         panel.legend(frameon=False)

@@ -20,7 +20,8 @@ def add_arms(parser: LightningArgumentParser, arms: Forms = DEFAULT_ARMS) -> Non
         parser: Of the command.
         arms: What is compared if not given.
     """
-    what = "by name, settings of fit by key, as {soft: {model.target: soft}}; or {from: ARM, calibration: temperature}"
+    derived = "{from: ARM, calibration: temperature, ensemble: true}"
+    what = f"by name, settings of fit by key, as {{soft: {{model.target: soft}}}}; or {derived}, the last two or either"
     parser.add_argument("--arms", type=Forms, default=arms, help=what)
     parser.add_argument("--baseline", type=str, default=DEFAULT_BASELINE, help="the arm that others are compared with")
     parser.add_argument("--only", type=str, help="names of the arms to take, as soft,hard; all if not given")

@@ -1,5 +1,6 @@
 """Settings of ``fit`` that would leave nothing to choose or to judge, refused before anything is read or encoded."""
 
+import math
 from typing import Any
 
 from jsonargparse import Namespace
@@ -62,13 +63,19 @@ def check_settings(settings: Namespace) -> None:
     if every > 1 and settings.model.scheduler == "plateau":
         raise ConfigError("the plateau scheduler wants the validation loss of every epoch; leave out "
                           f"trainer.check_val_every_n_epoch={every}")  # fmt: skip
-    _check_monitor(settings.early_stopping.monitor)
+    _check_stopping(settings.early_stopping)
     check_monitor(settings.checkpoint.monitor)
     check_memory(settings.model.hidden_width)
 
 
-def _check_monitor(monitor: str) -> None:
-    """Early stopping watches what there is, and not the test split."""
+def _check_stopping(stopping: Namespace) -> None:
+    """Early stopping watches what there is, and not the test split, and waits for something."""
+    if not (stopping.patience or 0) >= 1 or not 0 <= (stopping.min_delta or 0.0) < math.inf:
+        raise ConfigError(
+            "wanted an early_stopping.patience of at least 1 and a finite min_delta of at least 0, got "
+            f"{stopping.patience} and {stopping.min_delta}"
+        )
+    monitor = stopping.monitor
     names = [f"{split}/{name}" for split in ("val", "train") for name in ("loss", *core_names())]
     if monitor not in names:
         why = "no choice may look at the test split" if monitor.startswith("test/") else "there is no such metric"

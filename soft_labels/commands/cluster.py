@@ -60,6 +60,14 @@ class Resources:
     memory: str | None = None
     extra: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        counts = {"nodes": self.nodes, "tasks": self.tasks, "cpus": self.cpus, "gpus": self.gpus + 1}
+        for name, count in counts.items():
+            if count < 1:
+                raise ConfigError(
+                    f"wanted {name} from {int(name != 'gpus')} up for each worker, got {getattr(self, name)}"
+                )
+
     @property
     def options(self) -> list[str]:
         """Options of sbatch."""

@@ -7,7 +7,9 @@ command, or named the package in the environment variable ``SOFT_LABELS_TRUST``.
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ MOST_VALUES = 100_000
 """Values of one configuration; what an alias stands for counts wherever it stands."""
 _CLASS_PATH = re.compile(r"(?:.*=)?([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
 _SUFFIXES = (".yaml", ".yml", ".json")
+_CONFIG = ("-c", "--config")
 _plain = get_loader("yaml")
 
 
@@ -46,10 +49,7 @@ def guard(arguments: Sequence[str]) -> None:
         ConfigError: A file is not UTF-8 text.
     """
     for path in _named_files(arguments):
-        try:
-            path.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: wanted UTF-8 text, got {error}; save the file as UTF-8") from error
+        check_text(path)
     set_loader("yaml", _load, (yaml.YAMLError,))
     set_parsing_settings(
         import_path_denylist=["*", *RUN_CODE],
@@ -57,11 +57,27 @@ def guard(arguments: Sequence[str]) -> None:
     )
 
 
+def check_text(path: Path) -> None:
+    """Refuse a configuration that is no text.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigError: It is not UTF-8.
+    """
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: wanted UTF-8 text, got {error}; save the file as UTF-8") from error
+
+
 def _named_files(arguments: Sequence[str]) -> Iterator[Path]:
     """The configuration files among the arguments."""
-    for argument in arguments:
-        path = Path(argument.rpartition("=")[2])
-        if path.suffix in _SUFFIXES and path.is_file():
+    for before, argument in pairwise(("", *arguments)):
+        name, _, value = argument.rpartition("=")
+        path = Path(value)
+        if (path.suffix in _SUFFIXES or {name, before} & {*_CONFIG}) and path.is_file():
             yield path
 
 
@@ -77,6 +93,8 @@ def _load(text: str) -> Any:
         _check_aliases(text)
     value = _plain(text)
     _check_depth(value)
+    if "\n" in text and isinstance(value, dict):
+        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
     return value
 
 
@@ -117,6 +135,18 @@ def _check_aliases(text: str) -> None:
             f"a configuration holds {values:,} values once its aliases (*NAME) are written out, more than "
             f"{MOST_VALUES:,}; it is broken, or not to be trusted"
         )
+
+
+def _check_keys(node: yaml.Node) -> None:
+    """Refuse a mapping that says two things of one key, of which YAML would take the last."""
+    if isinstance(node, yaml.MappingNode):
+        counted = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, times in counted.items() if times > 1]:
+            line = node.start_mark.line + 1
+            raise ConfigError(f"a configuration has the key {twice[0]!r} twice in one mapping (from line {line} on); "
+                              "keep one of them")  # fmt: skip
+    for child in _children(node):
+        _check_keys(child)
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:

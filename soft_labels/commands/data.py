@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.annotations.chaosnli import read_chaosnli
@@ -13,6 +14,9 @@ from soft_labels.annotations.sources import LICENCES, DatasetName, fetch_dataset
 from soft_labels.commands.data_init import init
 from soft_labels.distributions import TiePolicy, label_distribution, normalized_entropy
 from soft_labels.errors import DataError
+
+if TYPE_CHECKING:
+    from soft_labels.commands.data_split import SplitAndPictures
 
 READERS: dict[str, Callable[[Path], AnnotatedData]] = {
     "chaosnli": read_chaosnli,
@@ -38,12 +42,18 @@ def stats(
     _describe(_on_disk(root), tie, figure, json)
 
 
-def _describe(found: list[AnnotatedData], tie: TiePolicy, figure: Path, as_object: bool) -> None:
+def _describe(
+    found: list[AnnotatedData], tie: TiePolicy, figure: Path, as_object: bool, more: "SplitAndPictures | None" = None
+) -> None:
     """The table and the figure, or one JSON object."""
     if as_object:
-        print(dumps(as_json([summarise(data, tie) for data in found]), ensure_ascii=False, indent=1))  # noqa: T201
+        whole = as_json([summarise(data, tie) for data in found])
+        whole["datasets"] = [{**entry, **(more.as_json() if more else {})} for entry in whole["datasets"]]
+        print(dumps(whole, ensure_ascii=False, indent=1))  # noqa: T201
         return
     print_stats([summarise(data, tie) for data in found])
+    for line in more.in_words() if more else ():
+        print(f"{found[0].name}: {line}")  # noqa: T201
     entropies = [(data.name, normalized_entropy(label_distribution(data.label_counts))) for data in found]
     save_figure(entropy_figure(entropies), figure)
     print(f"entropy of each data set drawn in {figure}")  # noqa: T201
@@ -51,10 +61,12 @@ def _describe(found: list[AnnotatedData], tie: TiePolicy, figure: Path, as_objec
 
 def _describe_configured(options: list[str], figure: Path, as_object: bool) -> None:
     """The data that options of fit describe; nothing is encoded, so that no encoder need be chosen yet."""
+    from soft_labels.commands.data_split import SplitAndPictures
     from soft_labels.commands.fit import parse_datamodule
 
     datamodule = parse_datamodule(options, "soft-labels data stats", "The data of a configuration.")
-    _describe([datamodule.read().sorted_by_uid()], datamodule.tie, figure, as_object)
+    data = datamodule.annotations()
+    _describe([data], datamodule.tie, figure, as_object, SplitAndPictures(datamodule, data))
 
 
 def _on_disk(root: Path) -> list[AnnotatedData]:

@@ -3,23 +3,18 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from soft_labels.annotations.base import AnnotatedData, Modality
+from soft_labels.annotations.base import AnnotatedData
 from soft_labels.annotations.describe import summarise
 from soft_labels.annotations.table.guess import guess_table
 from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import Guess, TableSettings
-from soft_labels.encoders.packaged import PACKAGED, PREFIX
+from soft_labels.encoders.installed import installed_choice, no_encoder
 from soft_labels.errors import ConfigError, SoftLabelsError
 from soft_labels.files import write_text
 
-_ENCODERS: dict[str, tuple[str, str]] = {
-    "text": ("all-MiniLM-L6-v2", "soft_labels.encoders.SentenceTransformerEncoder"),
-    "image": ("efficientnet_lite0", "soft_labels.encoders.TimmEncoder"),
-}
 _SHOWN_ITEMS = 3
 _SHOWN_LETTERS = 70
 
@@ -50,7 +45,9 @@ def init(
             raise ConfigError("nothing was written")
         known |= _given([f"--data.{part.strip()}" for part in answer.split(";")])
     write_text(out, configuration(guess, data))
-    print(f"wrote {out}; look at it, then: soft-labels data stats --config {out}")  # noqa: T201
+    print(f"wrote {out}; look at it. Then:")  # noqa: T201
+    for command in ("data stats", "reproduce"):
+        print(f"  soft-labels {command} --config {out}")  # noqa: T201
 
 
 def _try(guess: Guess) -> AnnotatedData:
@@ -143,11 +140,11 @@ def configuration(guess: Guess, data: AnnotatedData) -> str:
     path = [str(one) for one in guess.path] if isinstance(guess.path, list) else str(guess.path)
     names = {"dataset_name": settings.pop("name")} if "name" in settings else {}
     arguments = {"path": path, **settings, **names, **_classes(guess, data)}
-    encoder = _encoder(data.modality)
+    encoder = installed_choice(data.modality)
     if encoder:
         arguments["encoder"] = encoder
     whole = {"data": {"class_path": "soft_labels.data.TableDataModule", "init_args": arguments}}
-    said = [f"# {line}" for line in (*guess.doubts, *([] if encoder else [_no_encoder(data.modality)]))]
+    said = [f"# {line}" for line in (*guess.doubts, *([] if encoder else [no_encoder(data.modality)]))]
     head = f"# Guessed by soft-labels data init from {_paths(guess)}; correct what is wrong."
     return "\n".join([head, *said, yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)])
 
@@ -166,18 +163,3 @@ def _classes(guess: Guess, data: AnnotatedData) -> dict[str, Any]:
         "names are those that the file gives" in note for note in (data.reading.notes if data.reading else ())
     )
     return {} if named or from_file else {"class_names": list(data.class_names)}
-
-
-def _encoder(modality: Modality) -> dict[str, Any] | None:
-    """An encoder whose weights are installed."""
-    name, class_path = _ENCODERS["image" if modality == "image" else "text"]
-    if find_spec(PACKAGED[name].package) is None:
-        return None
-    return {"class_path": class_path, "init_args": {"model": PREFIX + name}}
-
-
-def _no_encoder(modality: Modality) -> str:
-    """What to do where none is."""
-    name, _ = _ENCODERS["image" if modality == "image" else "text"]
-    package = PACKAGED[name].distribution
-    return f"no encoder is installed: pip install {package}, or give --config configs/encoder/NAME.yaml"

@@ -18,6 +18,7 @@ from soft_labels.errors import ConfigError
 from soft_labels.files import naming
 from soft_labels.training.best import BestCheckpoint, WholeFileIO, read_checkpoint
 from soft_labels.training.callbacks import CurveLogger, PredictionFile, RunReport
+from soft_labels.training.kinds import HEADS
 from soft_labels.training.module import SoftLabelModule, check_identity
 from soft_labels.training.prediction_table import TableFormat
 from soft_labels.training.spec import RunSpec
@@ -147,6 +148,10 @@ class SoftLabelCLI(LightningCLI):
         check_device(settings)
         if self.subcommand in {None, "fit"}:
             check_settings(settings)
+            head = HEADS.get(settings.model.head)
+            if head is not None and head.solved:
+                logger.info("head %s is solved at once: trainer.max_epochs, early_stopping and data.batch_size change "
+                            "nothing", settings.model.head)  # fmt: skip
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of other data before a run's folder is made."""
@@ -230,6 +235,23 @@ def add_ignored(parser: LightningArgumentParser, keys: tuple[str, ...]) -> None:
         parser.add_argument(f"--{key}", type=Any, help=SUPPRESS)
 
 
+class _SaidOnce(logging.Filter):
+    """Lets each warning through once: runs and redrawn splits of the same data would repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is no warning, or a new one."""
+        if record.levelno < logging.WARNING:
+            return True
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
+
+
 def show_progress() -> None:
     """Print this package's log lines on stderr; leave out what nobody who trains a head can mend."""
     leave_out_idle_warnings()
@@ -240,6 +262,8 @@ def show_progress() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         ours.addHandler(handler)
+    for handler in ours.handlers:
+        handler.filters = [_SaidOnce()]
     ours.setLevel(logging.INFO)
 
 

@@ -2,22 +2,24 @@
 
 from pathlib import Path
 
-from soft_labels.files import write_text
+from soft_labels.experiment.budget import read_budgets
+from soft_labels.files import write_text, written_whole
 from soft_labels.report.build import build_report
 from soft_labels.report.content import Report
+from soft_labels.report.drawing import Drawing
 from soft_labels.report.evidence import load_evidence
-from soft_labels.report.page import html_page, markdown, svg_file
+from soft_labels.report.page import html_page, markdown
 
 
 def report(folder: Path, out: Path | None = None) -> None:
-    """Write the report of an experiment; the same records give the same bytes.
+    """Write the report of an experiment; the same records give the same tables, text and data of figures.
 
     Args:
         folder: Folder that soft-labels reproduce wrote: experiment.json and records.
         out: Where report.html, report.md, tables and figures go; FOLDER/report by default.
     """
     out = out or folder / "report"
-    write_report(build_report(load_evidence(folder)), out)
+    write_report(build_report(load_evidence(folder), read_budgets(folder)), out)
     print(f"report written: open {out / 'report.html'}; the same as {out / 'report.md'}")  # noqa: T201
 
 
@@ -26,14 +28,33 @@ def write_report(built: Report, out: Path) -> None:
 
     Args:
         built: The report.
-        out: Folder; what an earlier report wrote under the same names is replaced.
+        out: Folder; tables and figures there that this report does not have are removed and named.
     """
-    for table in built.tables():
-        write_text(out / "tables" / f"{table.name}.csv", table.csv())
-    for figure in built.figures():
-        write_text(out / "figures" / f"{figure.name}.svg", svg_file(figure))
-    write_text(out / "report.md", markdown(built))
-    write_text(out / "report.html", html_page(built))
+    drawings = {figure.name: Drawing(figure) for figure in built.figures()}
+    tables = {out / "tables" / f"{table.name}.csv": table.csv() for table in built.tables()}
+    data = {out / "figures" / f"{figure.name}.csv": figure.csv() for figure in built.figures()}
+    figures = {out / "figures" / f"{name}.svg": drawing.svg() for name, drawing in drawings.items()}
+    text = {
+        out / "summary.json": built.summary,
+        out / "report.md": markdown(built),
+        out / "report.html": html_page(built, drawings),
+    }
+    for path, content in {**tables, **data, **figures, **text}.items():
+        write_text(path, content)
+    papers = {out / "figures" / f"{name}.pdf": drawing.pdf() for name, drawing in drawings.items()}
+    for path, content in papers.items():
+        with written_whole(path) as partial:
+            partial.write_bytes(content)
+    _remove_stale(out, {*tables, *data, *figures, *papers})
+
+
+def _remove_stale(out: Path, written: set[Path]) -> None:
+    """Remove the tables and figures of an earlier report that this one does not have, and name them."""
+    kinds = {"tables": {".csv"}, "figures": {".csv", ".svg", ".pdf"}}
+    there = {path for folder, kind in kinds.items() for path in (out / folder).iterdir() if path.suffix in kind}
+    for path in sorted(there - written):
+        path.unlink()
+        print(f"removed {path}: this report has no such table or figure")  # noqa: T201
 
 
 def run_report(arguments: list[str]) -> None:

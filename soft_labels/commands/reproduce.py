@@ -1,12 +1,18 @@
 """``soft-labels reproduce``: an experiment from its configuration to its report."""
 
+import argparse
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, get_loader
 
+from soft_labels.commands.configs import path_of
+from soft_labels.commands.configurations import check_text
 from soft_labels.commands.fit import show_progress
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import ConfigError
@@ -17,6 +23,7 @@ from soft_labels.training.engines import EngineName, make_engine
 from soft_labels.training.spec import RunSpec
 
 _OF_FIT = ("--data.", "--model.", "--trainer.", "--early_stopping.")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,13 @@ class ExperimentSettings:
 
     Args:
         name: The title of the report; the folder of the results is named after it.
-        datasets: For each data set the configuration files of ``fit`` that describe it.
-        sweeps: By name, files of ``configs/sweep``; the first one chooses, further ones are compared with it.
+        datasets: For each data set the configuration files of ``fit`` that describe it, or their names.
+        sweeps: By name, files as in ``configs/sweep``, or their names; the first one chooses, further ones are compared
+            with it.
         arms: By name, settings of ``fit`` by key, beside them ``space`` for keys that only this arm searches; or
-            ``from`` and ``calibration`` for an arm that is derived from another. Each arm that trains is searched with
-            the same budget.
+            ``from`` with ``calibration``, ``ensemble: true`` (the mean prediction of its seeds) or both for an arm that
+            is derived from another. Each arm that trains is searched with the same budget; of the sweep's keys those
+            that its head does not read are left out.
         baseline: The arm that all others are compared with.
         seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
         redraw_splits: Repeat on S other splits as well, the same for every arm.
@@ -50,6 +59,9 @@ class ExperimentSettings:
     def __post_init__(self) -> None:
         if not self.datasets or not self.sweeps:
             raise ConfigError("wanted at least one data set and one sweep, got none; name them in the configuration")
+        for name in (self.name, *self.sweeps):
+            if not name or name.startswith(".") or set(name) & {"/", "\\", "\0"}:
+                raise ConfigError(f"wanted a name that can name a file, got {name!r}; leave out / and \\")
 
 
 def run_reproduce(arguments: list[str]) -> None:
@@ -76,7 +88,7 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
     """
     own, of_fit = _divided(arguments)
     parser = _parser()
-    config = parser.parse_args(own)
+    config = parser.parse_args(_with_experiment(own))
     settings: ExperimentSettings = parser.instantiate_classes(config).experiment
     folder = Path(config.out or f"lightning_logs/{settings.name}")
     arms = read_arms(settings.arms, settings.baseline)
@@ -96,10 +108,45 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
     return experiment, plans
 
 
+def _with_experiment(own: list[str]) -> list[str]:
+    """The arguments with an experiment of our own where the configurations describe data alone."""
+    files, others = _configurations(own)
+    contents = {path: _top(path) for path in files}
+    if not files or any("experiment" in content for content in contents.values()):
+        return own
+    described = [path for path, content in contents.items() if "data" in content]
+    if not described:
+        raise ConfigError(
+            f"{', '.join(files)}: wanted experiment, as in soft-labels configs show paper, or data, as soft-labels "
+            "data init writes it, got neither"
+        )
+    ours = path_of("experiment")
+    logger.info("no experiment is described: taking arms, search and seeds of soft-labels configs show experiment")
+    name, datasets = Path(described[0]).stem, json.dumps([files])
+    return [f"--config={ours}", f"--experiment.name={name}", f"--experiment.datasets={datasets}", *others]
+
+
+def _configurations(own: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The configuration files among the arguments, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    known, others = parser.parse_known_args(own)
+    return known.config, others
+
+
+def _top(path: str) -> dict[str, Any]:
+    """The upper keys of a configuration file; what is none is for the parser to refuse."""
+    content = get_loader("yaml")(Path(path).read_text(encoding="utf-8")) if Path(path).is_file() else None
+    return content if isinstance(content, dict) else {}
+
+
 def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str]) -> list[SweepOptions]:
     """The parsed sweeps of one data set, in the order of the settings."""
-    configs = [f"--config={path}" for path in files]
-    sweeps = [parse_sweep([*configs, *of_fit, f"--sweep={_as_file(path)}"]) for path in settings.sweeps.values()]
+    configs, spaces = [path_of(path) for path in files], [path_of(path) for path in settings.sweeps.values()]
+    for path in (*configs, *spaces):
+        check_text(path)
+    data = [f"--config={path}" for path in configs]
+    sweeps = [parse_sweep([*data, *of_fit, f"--sweep={path.resolve()}"]) for path in spaces]
     defaults = sweeps[0].cli.parser.get_defaults()
     for key, value in sweeps[0].cli.own.items():
         if key != "sweep" and value != defaults.get(key):
@@ -108,11 +155,6 @@ def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Seque
                 "under experiment or as an option of reproduce"
             )
     return sweeps
-
-
-def _as_file(path: str) -> str:
-    """A path that no parser takes for the name of a class, as it would ``grid.yaml``."""
-    return path if "/" in path else f"./{path}"
 
 
 def _plan(settings: ExperimentSettings, sweeps: Sequence[SweepOptions], arms: Arms) -> DatasetPlan:

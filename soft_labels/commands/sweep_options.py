@@ -17,10 +17,11 @@ from soft_labels.errors import ConfigError, SweepError
 from soft_labels.experiment.arms import Arm, Arms
 from soft_labels.sweep import PlannedSearch
 from soft_labels.sweep.settings import SweepForm, SweepSettings, check_size, sweep_settings
-from soft_labels.sweep.space import Choice, DataChoice, read_space, spec_fields
+from soft_labels.sweep.space import Choice, DataChoice, read_space, spec_fields, without
 from soft_labels.sweep.study import check_budgets
 from soft_labels.training.engines import EngineName
 from soft_labels.training.heads import check_memory
+from soft_labels.training.kinds import unread
 from soft_labels.training.lightning_engine import HONOURED
 from soft_labels.training.spec import CONFIG_KEYS, RunSpec, check_honoured
 
@@ -145,11 +146,10 @@ class SweepOptions:
     @cached_property
     def sweep(self) -> SweepSettings:
         """What is searched and how, but for what an arm has of its own."""
-        return self._settings({})
+        return self._settings(self.form.space)
 
-    def _settings(self, further: Mapping[str, Mapping[str, Any]]) -> SweepSettings:
-        """What is searched and how, with further keys."""
-        space = {**self.form.space, **further}
+    def _settings(self, space: Mapping[str, Mapping[str, Any]]) -> SweepSettings:
+        """What is searched and how, with the keys of a space."""
         check_size(self.form, space)
         return sweep_settings(self.form, read_space(space, self._known, self._read))
 
@@ -173,18 +173,26 @@ class SweepOptions:
         return planned
 
     def _planned(self, arm: Arm) -> PlannedSearch:
-        """The search of one arm."""
-        sweep = self._settings(arm.space) if arm.space else self.sweep
+        """The search of one arm; what its head does not read is left out of what all arms share."""
         own = overlay_of(arm, self._known)
+        try:
+            values = self._read(own)
+            spec = replace(self.base, **spec_fields(values))
+            others = unread(spec.head)
+            shared = {name: getattr(RunSpec(), name) for name in others - spec_fields(values).keys()}
+            spec = replace(spec, **shared)
+        except SweepError as error:
+            raise ConfigError(f"arm {arm.name}: {error}") from error
+        space = {**without(self.form.space, others), **arm.space}
+        if others and not space:
+            raise ConfigError(f"arm {arm.name}: its head {spec.head} reads nothing that the sweep searches; give it "
+                              f"a space of its own, of {' or '.join(spec.kind.reads)}")  # fmt: skip
+        sweep = self._settings(space) if arm.space or others else self.sweep
         twice = [key for key in own if key in sweep.space]
         if twice:
             raise ConfigError(
                 f"arm {arm.name} sets {', '.join(twice)}, which its search changes; leave it out of one of them"
             )
-        try:
-            spec = replace(self.base, **spec_fields(self._read(own)))
-        except SweepError as error:
-            raise ConfigError(f"arm {arm.name}: {error}") from error
         check_honoured(f"arm {arm.name}", HONOURED, spec, spec_fields(dict.fromkeys(sweep.space)))
         return PlannedSearch(spec, sweep)
 

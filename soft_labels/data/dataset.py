@@ -10,7 +10,7 @@ from torch import Tensor
 
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.data.batches import Observed
-from soft_labels.data.split import SPLIT_NAMES, Split, SplitName, draw_split
+from soft_labels.data.split import SPLIT_NAMES, Fold, Ratios, Split, SplitName, draw_split, warn_of_parts
 from soft_labels.distributions import TiePolicy, label_distribution, majority_label
 from soft_labels.errors import ConfigError, DataError
 
@@ -42,23 +42,26 @@ class Dataset:
 
     Args:
         data: The annotations, ordered by uid, so that nothing depends on the order of rows in a file.
-        split_ratios: Shares of train, val and test.
+        split_ratios: Shares of train, val and test; that of test may be 0.
         split_seed: Seed of the split.
         group_split: Keep items of one group (in ChaosNLI: one premise) in the same part.
         tie: Which class wins a tied majority.
         stratify: Whether each part holds the classes in the proportions of the whole.
         given_split: A split that was given and is not drawn; the settings above then say nothing.
+        fold: The test part is this fold of the items, and ``split_ratios`` says only how validation is cut from the
+            rest.
         draw: Annotators of the training and validation items that are left of all; ``None`` leaves all. Test items
             keep theirs, and the split is that of all annotations.
     """
 
     data: AnnotatedData
-    split_ratios: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    split_ratios: Ratios = (0.7, 0.15, 0.15)
     split_seed: int = 0
     group_split: bool = False
     tie: TiePolicy = "lowest"
     stratify: bool = True
     given_split: Split | None = None
+    fold: Fold | None = None
     draw: Draw | None = None
 
     @property
@@ -103,6 +106,8 @@ class Dataset:
     def split(self) -> Split:
         """The uids of each part."""
         if self.given_split is not None:
+            labels = self.observed.majority_label.numpy()
+            warn_of_parts(self.given_split, self.data.uids, labels, self.data.class_names)
             return self.given_split
         return draw_split(
             self.data.uids,
@@ -112,6 +117,7 @@ class Dataset:
             groups=self._groups(),
             stratify=self.stratify,
             class_names=self.data.class_names,
+            fold=self.fold,
         )
 
     def _groups(self) -> Sequence[str] | None:
@@ -131,6 +137,7 @@ class Dataset:
             "seed": self.split_seed,
             "grouped": self.group_split,
             "stratified_by": "majority class" if self.stratify else "nothing",
+            **({} if self.fold is None else self.fold._asdict()),
         }
 
     @cached_property
@@ -162,12 +169,44 @@ class Dataset:
         """
         return replace(self, draw=Draw(annotators, seed))
 
-    def redrawn(self, split_seed: int) -> "Dataset":
+    def redrawn(self, number: int) -> "Dataset":
         """The same annotations on another split.
+
+        Args:
+            number: The seed that it is drawn with; with folds the fold, and after the last fold all are drawn anew, so
+                that any number of splits may be asked for.
 
         Raises:
             ConfigError: The split was given.
         """
+        self.check_redrawn()
+        if self.fold is None:
+            return replace(self, split_seed=number)
+        again, place = divmod(number, self.fold.folds)
+        return replace(self, split_seed=self.split_seed + again, fold=Fold(self.fold.folds, place))
+
+    @property
+    def first_redrawn(self) -> int:
+        """The number of the first of several redrawn splits: folds begin with the first, seeds after one's own."""
+        return self.split_seed + 1 if self.fold is None else 0
+
+    def check_redrawn(self) -> None:
+        """Refuse to redraw a split that was given.
+
+        Raises:
+            ConfigError: It was.
+        """
         if self.given_split is not None:
             raise ConfigError(f"{self.name} has a given split, which is not redrawn; leave it out to draw one")
-        return replace(self, split_seed=split_seed)
+
+    def check_test(self) -> None:
+        """Refuse to judge heads where no item is left to judge them by.
+
+        Raises:
+            ConfigError: There is no test part.
+        """
+        if not self.split.test:
+            raise ConfigError(
+                f"{self.name} has no test part, by which heads are judged; validation chose them and is no judge: give "
+                "the split a test part, or use fit and validate"
+            )

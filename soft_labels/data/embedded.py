@@ -48,9 +48,9 @@ class EmbeddedDataset:
         """Whether the classes are ordered."""
         return self.dataset.ordinal
 
-    def redrawn(self, split_seed: int) -> "EmbeddedDataset":
-        """The same features and annotations on another split."""
-        return replace(self, dataset=self.dataset.redrawn(split_seed))
+    def redrawn(self, number: int) -> "EmbeddedDataset":
+        """The same features and annotations on another split; see :meth:`~soft_labels.data.dataset.Dataset.redrawn`."""
+        return replace(self, dataset=self.dataset.redrawn(number))
 
     def drawn(self, annotators: int, seed: int) -> "EmbeddedDataset":
         """The same features and split with fewer annotators of what a head learns from."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,23 @@ from soft_labels.errors import DataError
 from soft_labels.files import write_text
 
 SplitName = Literal["train", "val", "test"]
+Ratios = tuple[float, float, float]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
 SMALL_TEST = 50
 _FINEST_GROUP_SHARE = 100
 logger = logging.getLogger(__name__)
+
+
+class Fold(NamedTuple):
+    """One of several equal parts.
+
+    Args:
+        folds: How many there are.
+        number: Which, from 0.
+    """
+
+    folds: int
+    number: int
 
 
 @dataclass(frozen=True)
@@ -53,11 +66,12 @@ def draw_split(
     uids: Sequence[str],
     majority_label: NDArray[np.int64],
     *,
-    ratios: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    ratios: Ratios = (0.7, 0.15, 0.15),
     seed: int = 0,
     groups: Sequence[str] | None = None,
     stratify: bool = True,
     class_names: Sequence[str] | None = None,
+    fold: Fold | None = None,
 ) -> Split:
     """Draw train, val and test so that each holds the classes in the proportions of the whole.
 
@@ -67,62 +81,177 @@ def draw_split(
     Args:
         uids: ``[N]`` the items, in the order that the caller wants the draw to depend on (sort them).
         majority_label: ``[N]`` int64, the class to stratify by.
-        ratios: Shares of train, val and test; positive, summing to 1.
+        ratios: Shares of train, val and test, summing to 1; with a test share of 0 there is no test part.
         seed: Seed of the draw.
         groups: ``[N]`` items that share a group land in the same part; shares are then met as closely as groups allow.
         stratify: Whether classes count; if not, each item, or each group, is dealt out as if all had one class.
         class_names: ``[C]`` what warnings call the classes; their numbers from 0, if not given.
+        fold: The test part is this fold of the items, and validation its share of the rest: one part of as many equal
+            ones as come nearest to the ratios of train and val.
 
     Raises:
-        DataError: The ratios are no shares, no class has as many items as there are parts, or there are too few groups
-            or items to deal groups out by the ratios.
+        DataError: The ratios are no shares, there are more folds than items or groups, no class has as many items as
+            there are parts, or there are too few groups or items to deal groups out by the ratios.
 
     Source: the paper's section 3.3 (identical splits for both of its targets); ratios and seed are this project's.
     """
     _check_ratios(ratios)
     labels = majority_label if stratify else np.zeros_like(majority_label)
-    units = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    rare = np.isin(units, units[np.isin(labels, _rare_classes(labels))])  # with all that shares a group with them
-    dealt = np.flatnonzero(~rare)
-    if not len(dealt):
-        raise DataError(f"no class of {len(labels)} items has {len(SPLIT_NAMES)} of them, one for each part; add items")
-    parts = np.zeros(len(labels), dtype=np.int64)
-    parts[dealt] = _dealt(
-        labels[dealt], ratios, seed, None if groups is None else [groups[row] for row in dealt.tolist()]
-    )
-    _complete(parts, labels, units, seed)
-    if stratify:
-        _warn_of_classes(parts, labels, class_names or [f"number {label}" for label in range(labels.max() + 1)])
-    _warn_of_size(int((parts == SPLIT_NAMES.index("test")).sum()))
-    return Split(
+    parts = np.full(len(labels), SPLIT_NAMES.index("test"))
+    rest, shares = np.arange(len(labels)), ratios
+    if fold is not None:
+        rest, shares = _outside(fold, labels, seed, groups), _without_test(ratios)
+    parts[rest] = _deal(labels[rest], shares, seed, None if groups is None else [groups[row] for row in rest.tolist()])
+    split = Split(
         *(tuple(uids[row] for row in np.flatnonzero(parts == part).tolist()) for part in range(len(SPLIT_NAMES)))
     )
+    names = class_names or [f"number {label}" for label in range(labels.max() + 1)]
+    warn_of_parts(split, uids, labels, names if stratify else ["of all"])
+    if groups is not None and stratify:
+        logger.info("grouped and stratified, what came out: %s", shares_in_words(split, uids, labels, names))
+    return split
 
 
-def _check_ratios(ratios: tuple[float, float, float]) -> None:
-    """Three positive shares of one whole."""
-    if min(ratios) <= 0 or not math.isclose(sum(ratios), 1.0, abs_tol=1e-6):
-        raise DataError(f"split ratios must be three positive shares that sum to 1, got {tuple(ratios)}")
+def warn_of_parts(
+    split: Split, uids: Sequence[str], majority_label: NDArray[np.int64], class_names: Sequence[str]
+) -> None:
+    """Name the classes that do not stand in every part, and say that a test part is small.
+
+    Args:
+        split: The parts.
+        uids: ``[N]`` the items.
+        majority_label: ``[N]`` int64.
+        class_names: ``[C]``.
+    """
+    counts = class_counts(split, uids, majority_label, len(class_names))
+    wanted = [name for name in SPLIT_NAMES if getattr(split, name)]
+    for label, name in enumerate(class_names):
+        lacking = [part for part in wanted if counts[part][label] == 0]
+        number = sum(counts[part][label] for part in wanted)
+        if lacking and number:
+            logger.warning(
+                "class %s is the majority of %d item(s) and is absent from %s: no score there says anything of it; add "
+                "items, merge it with another class, or set stratify to false",
+                repr(name), number, " and ".join(lacking),
+            )  # fmt: skip
+    if 0 < len(split.test) < SMALL_TEST:
+        logger.warning(
+            "the test part has %d items: each one is %.1f%% of a mean over them", len(split.test), 100 / len(split.test)
+        )
 
 
-def _rare_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Classes that have fewer items than there are parts."""
-    classes, counts = np.unique(labels, return_counts=True)
-    return classes[counts < len(SPLIT_NAMES)]
+def class_counts(
+    split: Split, uids: Sequence[str], majority_label: NDArray[np.int64], num_classes: int
+) -> dict[SplitName, list[int]]:
+    """Items of each part whose majority is each class.
+
+    Args:
+        split: The parts.
+        uids: ``[N]`` the items.
+        majority_label: ``[N]`` int64.
+        num_classes: C.
+
+    Returns:
+        For each part ``[C]`` numbers of items.
+    """
+    label_of = dict(zip(uids, majority_label.tolist(), strict=True))
+    found: dict[SplitName, list[int]] = {}
+    for part in SPLIT_NAMES:
+        labels = np.array([label_of[uid] for uid in getattr(split, part)], dtype=np.int64)
+        found[part] = np.bincount(labels, minlength=num_classes).tolist()
+    return found
 
 
-def _dealt(
-    labels: NDArray[np.int64], ratios: tuple[float, float, float], seed: int, groups: Sequence[str] | None
-) -> NDArray[np.int64]:
-    """The part of each item by the ratios, 0 to 2."""
-    drawn = _stratified(labels, ratios, seed) if groups is None else _stratified_by_group(labels, ratios, seed, groups)
+def shares_in_words(
+    split: Split, uids: Sequence[str], majority_label: NDArray[np.int64], class_names: Sequence[str]
+) -> str:
+    """The share of all items, and of each class, that each part holds: what a draw by groups could keep to.
+
+    Args:
+        split: The parts.
+        uids: ``[N]`` the items.
+        majority_label: ``[N]`` int64.
+        class_names: ``[C]``.
+    """
+    counts = np.array([*class_counts(split, uids, majority_label, len(class_names)).values()])
+    rows = [("all items", counts.sum(1)), *((repr(name), counts[:, label]) for label, name in enumerate(class_names))]
+    told = [
+        f"{name} {' / '.join(f'{100 * number / of_part.sum():.1f}' for number in of_part)}%"
+        for name, of_part in rows
+        if of_part.sum()
+    ]
+    return f"{' / '.join(SPLIT_NAMES)} hold of {'; of '.join(told)}"
+
+
+def _deal(labels: NDArray[np.int64], ratios: Ratios, seed: int, groups: Sequence[str] | None) -> NDArray[np.int64]:
+    """The part of each item, 0 to 2; rare classes, with all that shares a group with them, train."""
+    wanted = _parts_of(ratios)
+    units = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    rare = np.isin(units, units[np.isin(labels, _rare_classes(labels, wanted))])
+    dealt = np.flatnonzero(~rare)
+    if not len(dealt):
+        raise DataError(f"no class of {len(labels)} items has {wanted} of them, one for each part; add items")
     parts = np.zeros(len(labels), dtype=np.int64)
+    own = None if groups is None else [groups[row] for row in dealt.tolist()]
+    drawn = (
+        _stratified(labels[dealt], ratios, seed)
+        if own is None
+        else _stratified_by_group(labels[dealt], ratios, seed, own)
+    )
     for part, rows in enumerate(drawn):
-        parts[rows] = part
+        parts[dealt[rows]] = part
+    _complete(parts, labels, units, seed, wanted)
     return parts
 
 
-def _complete(parts: NDArray[np.int64], labels: NDArray[np.int64], units: NDArray[np.int64], seed: int) -> None:
+def _parts_of(ratios: Ratios) -> int:
+    """How many parts there are: without a test share two."""
+    return sum(ratio > 0 for ratio in ratios)
+
+
+def _outside(fold: Fold, labels: NDArray[np.int64], seed: int, groups: Sequence[str] | None) -> NDArray[np.int64]:
+    """The rows that are not of a fold."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    units = len(labels) if groups is None else len(set(groups))
+    if not 2 <= fold.folds <= units or not 0 <= fold.number < fold.folds:
+        raise DataError(
+            f"wanted from 2 to {units:,} folds of {units:,} {'items' if groups is None else 'groups'}, and a fold from "
+            f"0 to one less, got folds {fold.folds} and fold {fold.number}; set folds and fold so"
+        )
+    if fold.folds > np.bincount(labels).max():
+        raise DataError(f"no class has {fold.folds} items, one for each fold; choose fewer folds, or stratify: false")
+    make = StratifiedKFold if groups is None else StratifiedGroupKFold
+    with warnings.catch_warnings():  # a class rarer than the folds is spread as far as it goes
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        cuts = make(n_splits=fold.folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+        rest: NDArray[np.int64] = list(cuts)[fold.number][0]
+    return rest
+
+
+def _without_test(ratios: Ratios) -> Ratios:
+    """Train and val as one of so many equal parts."""
+    parts = max(2, round((ratios[0] + ratios[1]) / ratios[1]))
+    return (1 - 1 / parts, 1 / parts, 0.0)
+
+
+def _check_ratios(ratios: Ratios) -> None:
+    """Shares of one whole; only the test part may be left out."""
+    if min(ratios[:2]) <= 0 or ratios[2] < 0 or not math.isclose(sum(ratios), 1.0, abs_tol=1e-6):
+        raise DataError(
+            f"split ratios must be three positive shares that sum to 1 (that of test may be 0), got {tuple(ratios)}"
+        )
+
+
+def _rare_classes(labels: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
+    """Classes that have fewer items than there are parts."""
+    classes, counts = np.unique(labels, return_counts=True)
+    return classes[counts < parts]
+
+
+def _complete(
+    parts: NDArray[np.int64], labels: NDArray[np.int64], units: NDArray[np.int64], seed: int, wanted: int
+) -> None:
     """Let each class that some part lacks stand there too, in place; where none is lacking nothing is drawn.
 
     A unit of the class moves from the part that has most of them. Single items are swapped for one of the class that
@@ -130,8 +259,8 @@ def _complete(parts: NDArray[np.int64], labels: NDArray[np.int64], units: NDArra
     """
     generator = np.random.default_rng(seed)
     single = len(np.unique(units)) == len(units)
-    wanted = np.setdiff1d(labels, _rare_classes(labels))
-    for label, part in [(label, part) for label in wanted for part in range(len(SPLIT_NAMES))]:
+    classes_of_all = np.setdiff1d(labels, _rare_classes(labels, wanted))
+    for label, part in [(label, part) for label in classes_of_all for part in range(wanted)]:
         movable = [] if _stands(label, part, parts, labels) else _movable(label, parts, labels, units)
         if movable:
             moved = units == generator.choice(movable)
@@ -165,34 +294,14 @@ def _may_leave(unit: np.int64, parts: NDArray[np.int64], labels: NDArray[np.int6
     return bool(np.isin(labels[mine], labels[rest]).all())
 
 
-def _warn_of_classes(parts: NDArray[np.int64], labels: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Name the classes that do not stand in every part."""
-    for label in np.unique(labels):
-        lacking = [name for part, name in enumerate(SPLIT_NAMES) if not _stands(label, part, parts, labels)]
-        if lacking:
-            where = " and ".join(lacking)
-            logger.warning(
-                "class %s is the majority of %d item(s) and is absent from %s: no score there says anything of it; add "
-                "items, merge it with another class, or set stratify to false",
-                repr(names[label]), int((labels == label).sum()), where,
-            )  # fmt: skip
-
-
-def _warn_of_size(items: int) -> None:
-    """Say that a test part is small."""
-    if items < SMALL_TEST:
-        logger.warning("the test part has %d items: each one is %.1f%% of a mean over them", items, 100 / items)
-
-
-def _stratified(
-    labels: NDArray[np.int64], ratios: tuple[float, float, float], seed: int
-) -> tuple[NDArray[np.int64], ...]:
+def _stratified(labels: NDArray[np.int64], ratios: Ratios, seed: int) -> tuple[NDArray[np.int64], ...]:
     """Two stratified cuts: test off the whole, then val off the rest; where a part has no room, one item a class."""
     from sklearn.model_selection import train_test_split
 
-    rows = np.arange(len(labels))
+    rest, test = np.arange(len(labels)), np.arange(0)
     try:
-        rest, test = train_test_split(rows, test_size=ratios[2], stratify=labels, random_state=seed)
+        if ratios[2]:
+            rest, test = train_test_split(rest, test_size=ratios[2], stratify=labels, random_state=seed)
         share = ratios[1] / (ratios[0] + ratios[1])
         train, val = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
     except ValueError:  # fewer items in a part than there are classes, or than are left of one
@@ -200,23 +309,21 @@ def _stratified(
     return train, val, test
 
 
-def _one_of_each(
-    labels: NDArray[np.int64], ratios: tuple[float, float, float], seed: int
-) -> tuple[NDArray[np.int64], ...]:
+def _one_of_each(labels: NDArray[np.int64], ratios: Ratios, seed: int) -> tuple[NDArray[np.int64], ...]:
     """The items of each class dealt out by the ratios, at least one to each part."""
     generator = np.random.default_rng(seed)
     dealt: list[list[NDArray[np.int64]]] = []
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
-        most = len(rows) - len(SPLIT_NAMES) + 1
-        test = min(max(1, round(ratios[2] * len(rows))), most)
-        val = min(max(1, round(ratios[1] * len(rows))), most - test + 1)
+        most = len(rows) - _parts_of(ratios) + 1
+        test = min(max(1, round(ratios[2] * len(rows))), most) if ratios[2] else 0
+        val = min(max(1, round(ratios[1] * len(rows))), len(rows) - test - 1)
         dealt.append([rows[test + val :], rows[test : test + val], rows[:test]])
     return tuple(np.concatenate(part) for part in zip(*dealt, strict=True))
 
 
 def _stratified_by_group(
-    labels: NDArray[np.int64], ratios: tuple[float, float, float], seed: int, groups: Sequence[str]
+    labels: NDArray[np.int64], ratios: Ratios, seed: int, groups: Sequence[str]
 ) -> tuple[NDArray[np.int64], ...]:
     """Equal stratified folds of whole groups, dealt out to the parts by the ratios."""
     from sklearn.model_selection import StratifiedGroupKFold
@@ -236,4 +343,6 @@ def _stratified_by_group(
     # A fold that one giant group has filled goes to train, the first part dealt: a small part could not hold it.
     dealt = sorted(folds_of_rows, key=lambda fold: len(fold) <= 2 * len(labels) / folds)
     ends = np.cumsum([int(share * folds) for share in shares])[:-1]
-    return tuple(np.concatenate(part) for part in (dealt[: ends[0]], dealt[ends[0] : ends[1]], dealt[ends[1] :]))
+    nothing = np.arange(0)
+    parts = (dealt[: ends[0]], dealt[ends[0] : ends[1]], dealt[ends[1] :])
+    return tuple(np.concatenate([nothing, *part]) for part in parts)

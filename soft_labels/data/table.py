@@ -49,8 +49,8 @@ class TableDataModule(AnnotationDataModule):
         about_annotators: Further columns that describe the annotator.
         encoding: Encoding of the file; found out by default.
         header: Names of the columns of a file that has no line of names.
-        dataset_name: Name of the data set in logs and results; by default the file's name.
         predict_path: Table of new items for ``predict``, with the same columns for id and input; labels are not needed.
+        split_column: Column that names each item's part; ``file`` or ``folder`` where a file or a folder is a part.
         kwargs: See :class:`AnnotationDataModule`.
     """
 
@@ -85,11 +85,11 @@ class TableDataModule(AnnotationDataModule):
         about_annotators: list[str] | None = None,
         encoding: str | None = None,
         header: list[str] | None = None,
-        dataset_name: str | None = None,
         predict_path: Path | None = None,
+        split_column: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(split_column=split_column, **kwargs)
         self.path = [Path(one) for one in path] if isinstance(path, list) else Path(path)
         self.predict_path = None if predict_path is None else Path(predict_path)
         self.settings = TableSettings(
@@ -118,10 +118,11 @@ class TableDataModule(AnnotationDataModule):
             missing=missing,
             group_column=group_column,
             about_items=about_items or (),
+            split_column=split_column,
             about_annotators=about_annotators or (),
             encoding=encoding,
             header=header,
-            name=dataset_name,
+            name=kwargs.get("dataset_name"),
         )
 
     def read(self) -> AnnotatedData:

@@ -11,8 +11,9 @@ from torch import Tensor
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.given import parts_of
 from soft_labels.data.lightning import EmbeddedDataModule
-from soft_labels.data.split import SPLIT_NAMES, Split
+from soft_labels.data.split import Fold, Ratios, Split
 from soft_labels.distributions import TiePolicy
 from soft_labels.embeddings import TensorFeatures
 from soft_labels.errors import ConfigError, DataError
@@ -30,8 +31,8 @@ class TensorDataModule(EmbeddedDataModule):
         label_counts: ``[N, C]`` how many annotators chose each class.
         label_dist: ``[N, C]`` their shares instead, where the counts are not known; rows sum to 1.
         uids: ``[N]`` the items' ids; by default ``0``, ``1``, ..., padded with zeros to one length.
-        split: ``train``, ``val`` or ``test`` for each item, or the uids of each part by its name; by default it is
-            drawn by ``split_ratios`` and ``split_seed``.
+        split: ``train``, ``val`` (``validation``, ``dev``) or ``test`` for each item, or the uids of each part by its
+            name; by default it is drawn by ``split_ratios`` and ``split_seed``.
         class_names: ``[C]``; by default ``0``, ``1``, ...
         groups: ``[N]`` items of one group, which ``group_split`` keeps in the same part.
         ordinal: Whether the classes are ordered, as ratings are.
@@ -40,6 +41,8 @@ class TensorDataModule(EmbeddedDataModule):
         split_seed: Seed of the split.
         group_split: Keep items of one group in the same part.
         tie: Which class wins a tied majority.
+        folds: Cut the items into so many equal folds, one of which is the test part.
+        fold: Which, from 0.
         kwargs: See :class:`~soft_labels.data.lightning.EmbeddedDataModule`.
 
     Raises:
@@ -64,10 +67,12 @@ class TensorDataModule(EmbeddedDataModule):
         groups: Sequence[str] | None = None,
         ordinal: bool = False,
         name: str = "tensors",
-        split_ratios: tuple[float, float, float] = (0.7, 0.15, 0.15),
+        split_ratios: Ratios = (0.7, 0.15, 0.15),
         split_seed: int = 0,
         group_split: bool = False,
         tie: TiePolicy = "lowest",
+        folds: int | None = None,
+        fold: int = 0,
         **kwargs: Any,
     ) -> None:
         rows = _matrix("features", features).float()
@@ -87,8 +92,10 @@ class TensorDataModule(EmbeddedDataModule):
             groups=None if groups is None else tuple(groups),
         )
         order = sorted(range(len(ids)), key=ids.__getitem__)
+        data = data.sorted_by_uid()
         parts = None if split is None else _parts(split, ids)
-        dataset = Dataset(data.sorted_by_uid(), split_ratios, split_seed, group_split, tie, given_split=parts)
+        own = None if folds is None else Fold(folds, fold)
+        dataset = Dataset(data, split_ratios, split_seed, group_split, tie, given_split=parts, fold=own)
         stored = TensorFeatures(rows[order])
         made_by = {"encoder": {"kind": "tensors"}, "pair_features": "none", "inputs": stored.checksum[:16]}
         super().__init__(EmbeddedDataset(dataset, stored, "tensors", made_by), **kwargs)
@@ -128,14 +135,11 @@ def _counts(label_counts: Tensor | ArrayLike | None, label_dist: Tensor | ArrayL
 def _parts(split: Sequence[str] | Mapping[str, Sequence[str | int]], uids: Sequence[str]) -> Split:
     """The given split, every item in one part."""
     if isinstance(split, Mapping):
-        part_of = {str(uid): part for part, members in split.items() for uid in members}
+        part_of: dict[str, str | None] = {str(uid): part for part, members in split.items() for uid in members}
         given = sum(map(len, split.values()))
     else:
         part_of = dict(zip(uids, split, strict=False))
         given = len(split)
-    if set(part_of.values()) != set(SPLIT_NAMES) or part_of.keys() != set(uids) or given != len(uids):
-        raise DataError(
-            f"wanted each of {len(uids):,} items in one part of {', '.join(SPLIT_NAMES)}, got {given:,} entries of "
-            f"parts {', '.join(map(str, dict.fromkeys(part_of.values())))}; give every item one part"
-        )
-    return Split(*(tuple(sorted(uid for uid in uids if part_of[uid] == part)) for part in SPLIT_NAMES))
+    if part_of.keys() != set(uids) or given != len(uids):
+        raise DataError(f"wanted each of {len(uids):,} items in one part, got {given:,} entries; give every item one")
+    return parts_of(part_of, sorted(uids), "split")

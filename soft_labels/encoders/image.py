@@ -19,6 +19,7 @@ from soft_labels.encoders.packaged import PREFIX, digest, efficientnet_lite, pac
 from soft_labels.errors import EncoderError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+_MOST_PIXELS = 8_192  # a side: a picture of that size takes a GiB as numbers
 Channels = tuple[float, float, float]
 Flip = bool | Literal["concatenate"]
 
@@ -68,7 +69,7 @@ class TimmEncoder(Encoder):
         precision: ``bf16`` runs the model under autocast; embeddings are float32 either way.
 
     Raises:
-        EncoderError: ``image_size`` is below 1, ``std`` is not positive, or no picture can be read so.
+        EncoderError: ``image_size`` is below 1 or beyond 8,192, ``std`` is not positive, or no picture can be read so.
     """
 
     modality = "image"
@@ -90,8 +91,8 @@ class TimmEncoder(Encoder):
         precision: Precision = "fp32",
     ) -> None:
         super().__init__(batch_size)
-        if image_size is not None and image_size < 1:
-            raise EncoderError(f"encoder image_size must be at least 1 pixel, got {image_size}")
+        if image_size is not None and not 1 <= image_size <= _MOST_PIXELS:
+            raise EncoderError(f"encoder image_size must be from 1 to {_MOST_PIXELS:,} pixels, got {image_size:,}")
         if std is not None and min(std) <= 0:
             raise EncoderError(f"encoder std must be positive in every channel, got {std}")
         if ":" in model and not model.startswith("packaged:"):

@@ -52,7 +52,10 @@ class PictureSettings:
         try:
             ImageColor.getrgb(self.background)
         except ValueError as error:
-            raise EncoderError(f"encoder background must be a colour as white or #808080, got {error}") from error
+            raise EncoderError(
+                "encoder background must be a colour as white or '#808080' (in quotes: # begins a comment in YAML), "
+                f"got {error}"
+            ) from error
 
     def fingerprint(self) -> dict[str, str | int | None]:
         """The settings that are not the defaults."""

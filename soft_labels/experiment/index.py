@@ -57,8 +57,10 @@ class ArmRuns:
         trials: By sampler (``grid``, ``tpe``, ``random``), run ids of the search in the order they were asked; none of
             a derived arm.
         best: Run id of the chosen trial.
-        seeds: Run ids of the repeats on the fixed split, a seed each, in order of seed.
-        splits: Run ids of the repeats on redrawn splits, a seed and a split each, in order of both.
+        seeds: Run ids of the repeats on the fixed split, a seed each, in order of seed; the same one each time of a
+            head that has no seed.
+        splits: Run ids of the repeats on redrawn splits, a seed and a split each, in order of both; none of an
+            ensemble, since each split has one seed.
     """
 
     trials: dict[str, list[str]]
@@ -75,11 +77,26 @@ class ArmForm:
         overlay: Settings of fit, by key, that it has of its own.
         derived_from: The arm whose trained heads it takes; ``None`` where it trains its own.
         calibration: What follows its heads.
+        ensemble: Whether it takes the mean of what these heads predict over all seeds, as one model.
     """
 
     overlay: dict[str, Any]
     derived_from: str | None
     calibration: str
+    ensemble: bool = False
+
+    @property
+    def source(self) -> str:
+        """What a derived arm is made of, in words.
+
+        Example:
+            >>> ArmForm({}, "soft", "temperature", ensemble=True).source
+            'the mean prediction of all seeds of soft, followed by temperature'
+        """
+        heads = f"the mean prediction of all seeds of {self.derived_from}" if self.ensemble else (
+            f"the heads of {self.derived_from}"
+        )  # fmt: skip
+        return heads if self.calibration == "none" else f"{heads}, followed by {self.calibration}"
 
 
 @dataclass(frozen=True)

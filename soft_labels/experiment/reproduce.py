@@ -18,7 +18,7 @@ from soft_labels.experiment.arms import Arms
 from soft_labels.experiment.budget import FOLDER as BUDGET
 from soft_labels.experiment.budget_runs import ExperimentBudget, run_budget
 from soft_labels.experiment.examples import choose_examples
-from soft_labels.experiment.index import ArmForm, ArmRuns, DatasetIndex, Examples, ExperimentIndex
+from soft_labels.experiment.index import ArmRuns, DatasetIndex, Examples, ExperimentIndex
 from soft_labels.metrics import Judged
 from soft_labels.runs.checkpoints import BestFiles, save_best
 from soft_labels.runs.record import RunRecord, best_record
@@ -72,7 +72,7 @@ class Experiment:
         name: The title of the report.
         arms: What is compared.
         seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
-        redraw_splits: Repeat on S other splits as well, the same for every arm.
+        redraw_splits: Repeat on S other splits as well, the same for every arm; on folds where the data have folds.
         keep_texts: Keep the texts of the few items that the report shows.
         folder: Where records, index and best configurations are written.
         engine: What trains.
@@ -109,12 +109,14 @@ class Experiment:
         _check_names([plan.datamodule.dataset.name for plan in plans])
         for plan in plans:
             plan.check_losses()
+            plan.datamodule.dataset.check_test()
+            if self.redraw_splits:
+                plan.datamodule.dataset.check_redrawn()
         remaining = list(plans)
         found = []
         while remaining:  # features of a data set that is done need not stay in memory
             found.append(DatasetRuns(self, runner, remaining.pop(0)).run())
-        forms = {name: self.arms[name] for name in self.arms.names}
-        arms = {name: ArmForm(dict(arm.overlay), arm.derived_from, arm.calibration) for name, arm in forms.items()}
+        arms = {name: self.arms[name].form for name in self.arms.names}
         index = ExperimentIndex(self.name, arms, self.arms.baseline, found)
         index.save(self.folder)
         return index
@@ -171,8 +173,11 @@ class DatasetRuns:
 
     def _runs_of(self, name: str, own: Mapping[str, ArmRuns]) -> ArmRuns:
         """An arm's runs: its own, or those of the arm that it is derived from, whose search is not its own."""
-        source = self.arms[name].derived_from
-        return own[name] if source is None else replace(own[source], trials={})
+        arm = self.arms[name]
+        if arm.derived_from is None:
+            return own[name]
+        runs = replace(own[arm.derived_from], trials={})
+        return replace(runs, splits=[]) if arm.ensemble else runs  # a redrawn split has one seed
 
     def _search(self, sweep: str, planned: Mapping[str, PlannedSearch]) -> dict[str, list[str]]:
         """Run ids of the trials of each arm, in the order they were asked."""
@@ -182,8 +187,8 @@ class DatasetRuns:
         return {arm: run_ids(studies[study]) for arm, study in names.items()}
 
     def _write_best(self, name: str, record: RunRecord) -> None:
-        """Write a chosen configuration for ``fit``, and its head, for the arm and for those derived from it."""
-        own = [arm for arm in self.arms.every if (arm.derived_from or arm.name) == name]
+        """Write a chosen configuration for ``fit``, and its head, for the arm and for those derived from one head."""
+        own = [arm for arm in self.arms.every if (arm.derived_from or arm.name) == name and not arm.ensemble]
         files = [
             BestFiles(
                 self.experiment.folder / f"best-{self.data.name}-{arm.name}.yaml",
@@ -205,7 +210,7 @@ class DatasetRuns:
     def _on_other_splits(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
         """The same with another split for each seed, the same split for every arm."""
         together = zip(*(self._seeded(record) for record in best.values()), strict=True)
-        first = self.data.dataset.split_seed + 1
+        first = self.data.dataset.first_redrawn
         tasks = [Task(self.data.redrawn(first + seed), specs) for seed, specs in enumerate(together)]
         found = self.runner.run_all(tasks, judged=True)
         logger.info("%s: %d redrawn splits", self.data.name, len(tasks))
@@ -222,8 +227,9 @@ class DatasetRuns:
         run_budget(runner, self.data, arms, specs, plan).save(folder)
 
     def _seeded(self, record: RunRecord) -> list[RunSpec]:
-        """The record's spec with each seed."""
-        return [replace(record.run_spec, seed=seed) for seed in range(self.experiment.seeds)]
+        """The record's spec with each seed; the same each time where its head has none."""
+        spec, seeds = record.run_spec, range(self.experiment.seeds)
+        return [spec if spec.kind.solved else replace(spec, seed=seed) for seed in seeds]
 
     def _log(self, own: Mapping[str, ArmRuns]) -> None:
         """Show the search's trials and the repeats' curves in TensorBoard."""
@@ -247,8 +253,8 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(
-            f"wanted data sets of different names, got {', '.join(twice)} more than once; make an experiment for each "
-            "encoder, or give a table another data.dataset_name"
+            f"wanted data sets of different names, got {', '.join(twice)} more than once; give one of them another "
+            "data.dataset_name"
         )
 
 

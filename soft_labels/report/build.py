@@ -1,13 +1,18 @@
 """Evidence to report: which sections hold which tables and figures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
+from soft_labels.experiment.budget import Budget
+from soft_labels.report.arm_figures import effect_figure, entropy_scatter, reliability_figure
+from soft_labels.report.budget_figure import budget_figure
 from soft_labels.report.chart_figures import entropy_figure, loss_figure
-from soft_labels.report.content import Report, Section, Table
+from soft_labels.report.content import Figure, Report, Section, Table
 from soft_labels.report.evidence import Evidence
 from soft_labels.report.formats import listed
 from soft_labels.report.item_figures import median_figure, same_class_figure, spread_figure
+from soft_labels.report.ladder import ladder_figure
 from soft_labels.report.paper import CITATION, DISAGREEMENTS, PAPER
 from soft_labels.report.reading import (
     across_sentences,
@@ -17,62 +22,137 @@ from soft_labels.report.reading import (
     scope_sentence,
     setting_sentence,
 )
+from soft_labels.report.sentences import claim_sentences, set_sentence
+from soft_labels.report.summary import Summary, summarise
+from soft_labels.report.summary_file import summary_json
 from soft_labels.report.tables import dataset_table, hyperparameter_table, sampler_table
+from soft_labels.report.trust_tables import ViewName, claim_table, meaning_table, peer_table, yardstick_table
 from soft_labels.report.view_tables import alignment_table, further_table, result_table, test_table
 from soft_labels.report.views import View, make_views
 from soft_labels.runs.record import RunRecord
 
-_VIEW_TITLES = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
+_NAMED = 4  # arms of a title
+_VIEW_TITLES: dict[ViewName, str] = {"fixed": "Fixed split, many seeds", "redrawn": "Redrawn splits"}
+# The paper's figures 1 to 5, by the names that they have here.
+_OF_THE_PAPER = ("spread", "same_class", "histogram", "training", "median")
 
 
-def build_report(evidence: Evidence) -> Report:
-    """The whole report; it depends on nothing but the evidence."""
+def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
+    """The whole report; it depends on nothing but what it is given.
+
+    Args:
+        evidence: The records that an experiment names.
+        budgets: By data set, what heads reach that learn from a few annotators of each item; none where none were made.
+    """
     views = make_views(evidence)
+    summary = summarise(evidence, views)
+    picture = ladder_figure(evidence, summary)
+    pictures = _pictures(evidence, summary, budgets)
+    numbers = {figure.name: place for place, figure in enumerate([picture, *_figures(pictures)], start=1)}
     sections = [
-        Section("Reading", _reading(evidence, views)),
-        Section("Data", parts=[dataset_table(evidence), spread_figure(evidence), entropy_figure(evidence)]),
-        Section("Search", parts=_present([hyperparameter_table(evidence), sampler_table(evidence)])),
+        *pictures,
+        Section("What the numbers mean", parts=_meaning_tables(summary)),
+        Section("Reading", _reading(views)),
+        _main_tables(evidence, views, numbers),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
-        Section("Training", parts=[loss_figure(evidence)]),
-        Section("Single items", parts=[same_class_figure(evidence), median_figure(evidence)]),
-        *_paper_section(evidence),
+        *_search_section(evidence),
         Section("How these runs were made", _making(evidence)),
     ]
-    compared = f"{listed(evidence.compared)} against {evidence.baseline}" if evidence.compared else evidence.baseline
-    return Report(f"{compared[:1].upper()}{compared[1:]}: {evidence.name}", sections)
+    lead = [set_sentence(summary, one) for one in summary.sets]
+    return Report(_title(evidence), lead, picture, sections, summary_json(summary))
 
 
-def _reading(evidence: Evidence, views: list[View]) -> list[str]:
-    """The short version: what was done, what each view shows, and how far it goes."""
+def _title(evidence: Evidence) -> str:
+    """What is compared with what; many arms are counted."""
+    arms = listed(evidence.compared) if len(evidence.compared) <= _NAMED else f"{len(evidence.compared)} arms"
+    compared = f"{arms} against {evidence.baseline}" if evidence.compared else evidence.baseline
+    return f"{compared[:1].upper()}{compared[1:]}: {evidence.name}"
+
+
+def _pictures(evidence: Evidence, summary: Summary, budgets: Mapping[str, Budget]) -> list[Section]:
+    """Every figure after the first, under a heading for each question."""
+    found: dict[str, tuple[Sequence[str], Sequence[Figure | None]]] = {
+        "Effects": (
+            [*claim_sentences(summary), setting_sentence(evidence)],
+            [effect_figure(evidence, summary)],
+        ),
+        "Entropies and probabilities": (
+            [],
+            [entropy_scatter(evidence, summary), reliability_figure(evidence, summary)],
+        ),
+        "How many annotators": ([], [budget_figure(evidence, budgets)]),
+        "Training": ([], [loss_figure(evidence)]),
+        "Single items": ([], [same_class_figure(evidence), median_figure(evidence), spread_figure(evidence)]),
+        "How much annotators disagree": ([], [entropy_figure(evidence)]),
+    }
+    shown = {title: (words, _present(figures)) for title, (words, figures) in found.items()}
+    return [Section(title, words, figures) for title, (words, figures) in shown.items() if figures]
+
+
+def _figures(sections: Sequence[Section]) -> list[Figure]:
+    """The figures of some sections."""
+    return [part for section in sections for part in section.parts if isinstance(part, Figure)]
+
+
+def _meaning_tables(summary: Summary) -> list[Table]:
+    """Yardsticks, every arm between them, what is left of the paper's claims, and the metrics of peers."""
+    return _present(
+        [
+            yardstick_table(summary),
+            *(meaning_table(summary, view) for view in _VIEW_TITLES),
+            *(claim_table(summary, view) for view in _VIEW_TITLES),
+            peer_table(summary),
+        ]
+    )
+
+
+def _reading(views: Sequence[View]) -> list[str]:
+    """The short version: what each view shows, and how far it goes."""
     return [
-        setting_sentence(evidence),
         *(
             f"{_VIEW_TITLES[view.name]}. {sentence}"
             for view in views
             for sentence in [*metric_sentences(view), *further_sentences(view)]
         ),
-        *across_sentences(views),
+        *across_sentences(list(views)),
         *paper_sentences(views[0]),
     ]
 
 
-def _view_tables(evidence: Evidence, view: View) -> list[Table]:
-    """Tables 3 and 4, the tests in full and further metrics."""
-    make = (result_table, test_table, alignment_table, further_table)
-    return _present([table(evidence, view) for table in make])
-
-
-def _present(tables: Sequence[Table | None]) -> list[Table]:
-    """The tables that have something to show."""
-    return [table for table in tables if table is not None]
-
-
-def _paper_section(evidence: Evidence) -> list[Section]:
-    """The paper and where its numbers disagree, if any data set is the paper's."""
+def _main_tables(evidence: Evidence, views: Sequence[View], numbers: Mapping[str, int]) -> Section:
+    """Tables 1 to 4, with the paper's numbers beside ours where the data are the paper's."""
+    of_views = [table(evidence, view) for table in (result_table, alignment_table) for view in views]
+    tables = _present([dataset_table(evidence), hyperparameter_table(evidence), *of_views])
     if not any(one.name in PAPER for one in evidence.sets):
-        return []
+        return Section("Tables", parts=tables)
     source = f"The columns headed by paper are from {CITATION}; its standard deviations are over 10 seeds."
-    return [Section("The paper's numbers", [source, *DISAGREEMENTS])]
+    where = [f"its Figure {place} is Figure {numbers[name]}" for place, name in _numbered_of_paper(numbers)]
+    figures = [f"The paper's figures, drawn from these runs: {listed(where)}."] if where else []
+    return Section("Beside the paper", [source, *figures, *DISAGREEMENTS], tables)
+
+
+def _numbered_of_paper(numbers: Mapping[str, int]) -> list[tuple[int, str]]:
+    """The paper's figures that this report has."""
+    return [(place, name) for place, name in enumerate(_OF_THE_PAPER, start=1) if name in numbers]
+
+
+def _view_tables(evidence: Evidence, view: View) -> list[Table]:
+    """The tests in full and further metrics."""
+    return _present([test_table(evidence, view), further_table(evidence, view)])
+
+
+def _search_section(evidence: Evidence) -> list[Section]:
+    """What each sampler found, where there was a search."""
+    table = sampler_table(evidence)
+    return [] if table is None else [Section("Search", parts=[table])]
+
+
+Part = TypeVar("Part", Table, Figure)
+
+
+def _present(parts: Sequence[Part | None]) -> list[Part]:
+    """Those that have something to show."""
+    return [part for part in parts if part is not None]
 
 
 def _making(evidence: Evidence) -> list[str]:
@@ -84,7 +164,7 @@ def _making(evidence: Evidence) -> list[str]:
     return [
         f"Engine of the repeats: {listed(engines)}. Fixed splits: {'; '.join(splits)}.",
         *(f"Made with {_environment_in_words(text)}." for text in made_by),
-        "This page is a function of the run records: soft-labels report writes the same bytes from the same records.",
+        "This page is a function of the run records: soft-labels report writes the same numbers from the same records.",
     ]
 
 

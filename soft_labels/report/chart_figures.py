@@ -1,111 +1,116 @@
-"""Figures 3 and 4: histograms of entropy and validation loss by epoch."""
+"""Histograms of entropy and validation loss by epoch."""
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from soft_labels.report import svg
-from soft_labels.report.content import Figure
+from matplotlib.axes import Axes
+
+from soft_labels.palette import ANNOTATORS, INK, Look
+from soft_labels.report.columns import as_float
+from soft_labels.report.content import Figure, Layout, Panel, Row
+from soft_labels.report.drawing import TEXT
 from soft_labels.report.evidence import Evidence, SetEvidence
-from soft_labels.report.item_figures import WIDTH
-
-_PER_ROW, _COLUMN, _ROW, _CHART = 3, 324, 250, (250, 150)
+from soft_labels.report.looks import distinct, left_out, line_keys
 
 
 def entropy_figure(evidence: Evidence) -> Figure:
-    """Figure 3: how much annotators disagree."""
-    panels = [_histogram(one, *_corner(place)) for place, one in enumerate(evidence.sets)]
+    """How much annotators disagree."""
+    bins = {one.name: _bins(one) for one in evidence.sets}
+    means = {one.name: one.index.description["normalized_entropy_mean"] for one in evidence.sets}
     words = [
-        f"{one.name}: mean {one.index.description['normalized_entropy_mean']:.2f}; items in bins of 0.05 from 0 to 1: "
-        f"{', '.join(str(items) for items in one.index.entropy_histogram)}."
-        for one in evidence.sets
+        f"{name}: mean {means[name]:.2f}; items in bins of 0.05 from 0 to 1: "
+        f"{', '.join(str(row['items']) for row in rows)}."
+        for name, rows in bins.items()
     ]
     return Figure(
-        name="figure3",
-        title="Figure 3. Entropy of the annotations",
-        description=" ".join(words),
-        width=WIDTH,
-        height=_height(evidence),
-        body=svg.patterns("figure3", [svg.ANNOTATORS]) + "".join(panels),
+        name="histogram",
+        title="Entropy of the annotations",
         caption="Items by their label entropy divided by log C: 0 is full agreement, 1 an even spread over all "
         "classes. Dashed: the mean.",
-    )  # fmt: skip
-
-
-def loss_figure(evidence: Evidence) -> Figure:
-    """Figure 4: validation loss by epoch, of every arm that trains."""
-    heads = svg.heads(list(evidence.arms))
-    series = {arm: heads[arm] for arm in evidence.trained}
-    legend, bottom = svg.line_legend(list(series.values()), 12, WIDTH)
-    panels = [_losses(one, series, *_corner(place)) for place, one in enumerate(evidence.sets)]
-    return Figure(
-        name="figure4",
-        title="Figure 4. Validation loss by epoch",
-        description=" ".join(_losses_in_words(one, arm) for one in evidence.sets for arm in series),
-        width=WIDTH,
-        height=_height(evidence) + round(bottom) + 8,
-        body=legend + f'<g transform="translate(0 {round(bottom) + 8})">{"".join(panels)}</g>',
-        caption="The runs of the first seed on the fixed split, each with its arm's best hyperparameters. Each loss is "
-        "counted as its own arm's loss and target say, so heights do not compare across arms; shapes do. Ringed: the "
-        "epoch that was kept.",
-    )  # fmt: skip
-
-
-def _corner(place: int) -> tuple[float, float]:
-    """Upper left corner of a chart's plane."""
-    return 50 + _COLUMN * (place % _PER_ROW), 60 + _ROW * (place // _PER_ROW)
-
-
-def _height(evidence: Evidence) -> int:
-    """Height of all rows."""
-    return _ROW * -(-len(evidence.sets) // _PER_ROW)
-
-
-def _histogram(one: SetEvidence, x: float, y: float) -> str:
-    """One data set's items by entropy."""
-    counts = one.index.entropy_histogram
-    frame = svg.Frame(x, y, *_CHART, (0, 0.25, 0.5, 0.75, 1), svg.ticks(0, max(counts)))
-    bars = [_bin(frame, place / len(counts), (place + 1) / len(counts), items) for place, items in enumerate(counts)]
-    mean = one.index.description["normalized_entropy_mean"]
-    top = frame.at(mean, frame.y_ticks[-1])
-    return (
-        svg.text(x, y - 38, one.name, "head")
-        + frame.axes("normalized entropy", "items")
-        + "".join(bars)
-        + svg.line(frame.at(mean, 0), top, "mean")
-        + svg.text(top[0], top[1] - 4, f"mean {mean:.2f}", "small", "middle")
+        description=" ".join(words),
+        rows=[row for rows in bins.values() for row in rows],
+        panels=[Panel(name, [], partial(_histogram, rows, means[name])) for name, rows in bins.items()],
+        layout=Layout(1.1),
     )
 
 
-def _bin(frame: svg.Frame, low: float, high: float, items: int) -> str:
-    """One bar of a histogram."""
-    (left, bottom), (right, top) = frame.at(low, 0), frame.at(high, items)
-    return svg.bar("figure3", svg.ANNOTATORS, left + 0.5, top, right - left - 1, bottom - top)
+def _bins(one: SetEvidence) -> list[Row]:
+    """One data set's bins of normalized entropy."""
+    counts = one.index.entropy_histogram
+    ends = [place / len(counts) for place in range(len(counts) + 1)]
+    return [
+        {"dataset": one.name, "from": low, "to": high, "items": items}
+        for low, high, items in zip(ends, ends[1:], counts, strict=False)
+    ]
 
 
-def _losses(one: SetEvidence, series: Mapping[str, svg.Series], x: float, y: float) -> str:
-    """One data set's curves."""
-    curves = {arm: _curve(one, arm) for arm in series}
-    known = [loss for points in curves.values() for _, loss in points if loss is not None] or [0.0]
-    margin = 0.05 * (max(known) - min(known)) or 0.1
-    epochs = max(2, *(len(points) for points in curves.values()))
-    x_ticks = [1, *(tick for tick in svg.ticks(1, epochs) if 1 < tick < epochs and tick == int(tick)), epochs]
-    frame = svg.Frame(x, y, *_CHART, x_ticks, svg.ticks(min(known) - margin, max(known) + margin))
-    drawn = [_drawn(frame, series[arm], curves[arm], one.fixed.records[arm][0].best_epoch) for arm in series]
-    return svg.text(x, y - 38, one.name, "head") + frame.axes("epoch", "loss") + "".join(drawn)
+def _histogram(rows: Sequence[Row], mean: float, axes: Axes) -> None:
+    """One data set's items by entropy."""
+    lows = [as_float(row["from"]) for row in rows]
+    axes.bar(lows, [as_float(row["items"]) for row in rows], 0.9 / len(rows), align="edge", color=ANNOTATORS.light)
+    axes.axvline(mean, color=INK.light, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"mean {mean:.2f}", (mean, 1), (0, 2), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+        ha="center", size=TEXT,
+    )  # fmt: skip
+    axes.set(xlim=(0, 1), xlabel="normalized entropy", ylabel="items")
+    axes.locator_params(nbins=5)
 
 
-def _curve(one: SetEvidence, arm: str) -> list[tuple[int, float | None]]:
-    """Epochs from 1 and their losses, ``None`` where training broke down."""
-    return list(enumerate(one.fixed.records[arm][0].curve["val/loss"], start=1))
+def loss_figure(evidence: Evidence) -> Figure:
+    """Validation loss by epoch, of every arm that trains."""
+    shown = {arm: one for arm, one in distinct(evidence).items() if arm in evidence.trained}
+    curves = {one.name: _curves(one, list(shown)) for one in evidence.sets}
+    return Figure(
+        name="training",
+        title="Validation loss by epoch",
+        caption="The runs of the first seed on the fixed split, each with its arm's best hyperparameters. Each loss is "
+        "counted as its own arm's loss and target say, so heights do not compare across arms; shapes do. Ringed: the "
+        f"epoch that was kept.{left_out(evidence)}",
+        description=" ".join(
+            _in_words(name, arm, [row for row in rows if row["arm"] == arm])
+            for name, rows in curves.items()
+            for arm in shown
+        ),
+        rows=[row for rows in curves.values() for row in rows],
+        panels=[Panel(name, [], partial(_losses, rows, shown)) for name, rows in curves.items()],
+        layout=Layout(1.3),
+        keys=line_keys(shown),
+    )
 
 
-def _drawn(frame: svg.Frame, series: svg.Series, points: Sequence[tuple[int, float | None]], best: int) -> str:
-    """One curve with its markers; a ring at the best epoch."""
-    known = [(frame.at(epoch, loss), epoch - 1) for epoch, loss in points if loss is not None]
-    markers = [svg.marker(series, *place, "ringed" if epoch == best else "") for place, epoch in known]
-    return svg.curve(series, [place for place, _ in known]) + "".join(markers)
+def _curves(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
+    """Epochs from 1 and their losses, nan where training broke down."""
+    records = {arm: one.fixed.records[arm][0] for arm in arms}
+    return [
+        {"dataset": one.name, "arm": arm, "epoch": epoch, "loss": math.nan if loss is None else loss,
+         "kept": int(epoch == record.best_epoch + 1)}
+        for arm, record in records.items()
+        for epoch, loss in enumerate(record.curve["val/loss"], start=1)
+    ]  # fmt: skip
 
 
-def _losses_in_words(one: SetEvidence, arm: str) -> str:
+def _losses(rows: Sequence[Row], shown: Mapping[str, Look], axes: Axes) -> None:
+    """One data set's curves; a ring at the epoch that was kept."""
+    for arm, one in shown.items():
+        own = [row for row in rows if row["arm"] == arm]
+        epochs, losses = ([as_float(row[key]) for row in own] for key in ("epoch", "loss"))
+        kept = [place for place, row in enumerate(own) if row["kept"]]
+        axes.plot(epochs, losses, color=one.colour.light, marker=one.marker, linestyle=one.line)
+        axes.plot(
+            [epochs[place] for place in kept], [losses[place] for place in kept], linestyle="", marker="o",
+            markersize=6.5, markerfacecolor="none", markeredgecolor=INK.light,
+        )  # fmt: skip
+    axes.set(xlabel="epoch", ylabel="validation loss")
+    axes.grid(axis="y")
+    axes.locator_params(axis="y", nbins=5)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+
+
+def _in_words(name: str, arm: str, rows: Sequence[Row]) -> str:
     """One curve in words."""
-    losses = ", ".join("not finite" if loss is None else f"{loss:.3f}" for _, loss in _curve(one, arm))
-    return f"{one.name}, {arm}: {losses}; lowest at epoch {one.fixed.records[arm][0].best_epoch + 1}."
+    losses = [as_float(row["loss"]) for row in rows]
+    told = ", ".join(f"{loss:.3f}" if math.isfinite(loss) else "not finite" for loss in losses)
+    kept = ", ".join(str(row["epoch"]) for row in rows if row["kept"])
+    return f"{name}, {arm}: {told}; lowest at epoch {kept}."

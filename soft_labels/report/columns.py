@@ -67,6 +67,27 @@ def interval_column(title: str) -> Column:
     return Column(title, cell)
 
 
+def ends_column(title: str, name: str, digits: int, scale: float = 1, signed: bool = False) -> Column:
+    """A value with its interval in brackets; empty where the row has none.
+
+    Args:
+        title: Its heading.
+        name: Of the value; its ends are ``NAME_low`` and ``NAME_high``.
+        digits: Decimals.
+        scale: What readers see is multiplied by this, as 100 for percent.
+        signed: Whether a plus is written.
+    """
+
+    def cell(row: Row) -> str:
+        if row[name] is None:
+            return ""
+        each = (scale * as_float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+        value, low, high = (number(one, digits, signed) for one in each)
+        return value if low == NOT_DEFINED else f"{value} ({low} to {high})"
+
+    return Column(title, cell)
+
+
 def change_columns(name: str, title: str, base: str, arm: str) -> list[Column]:
     """Baseline, arm and the relative change.
 

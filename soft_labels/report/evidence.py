@@ -7,33 +7,55 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from soft_labels.data.split import SPLIT_NAMES, SplitName
 from soft_labels.errors import ConfigError, RecordError
 from soft_labels.experiment.index import ArmForm, DatasetIndex, ExperimentIndex
 from soft_labels.metrics import METRICS, Judged
 from soft_labels.metrics.table import Metric, defined_for
 from soft_labels.report.paired import Floats
+from soft_labels.report.paper import paper_target
+from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
 from soft_labels.runs.record import RunRecord, rounded
 from soft_labels.runs.store import RecordStore
-from soft_labels.training.calibration import calibrated
+from soft_labels.training.calibration import make_calibration
+
+TEMPERATURE = "temperature"
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """Label counts of each part of one split, ``[N, C]`` float64."""
+
+    train: Floats
+    val: Floats
+    test: Floats
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """The repeated runs of every arm on one data set, seed by seed.
+    """The repeated runs of every arm on one data set, seed by seed; the arms that the report adds come last.
 
     Args:
         records: By arm, the baseline first, ``[S]`` runs; the same position has the same seed and split. Those of a
-            derived arm are the runs of the arm that it comes from.
-        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed.
+            derived arm are the runs of the arm that it comes from; an arm without a seed has the same run S times.
+        judged: By arm, ``[S]`` predictions for the test items, in the dtype of metrics, beside what was observed; the
+            same ones S times of an ensemble of S heads.
+        val: The same for the validation items, after the same calibration.
+        counts: ``[S]`` label counts of the split that each position has.
         values: By arm and by metric that is defined for the data, ``[S]``.
+        single: Arms that are one model, whatever the seed that they stand beside: S equal predictions.
         same_items: Whether all have the same split.
         overlap: Items in test divided by items in train where splits are redrawn, else 0.
     """
 
     records: Mapping[str, Sequence[RunRecord]]
     judged: Mapping[str, Sequence[Judged]]
+    val: Mapping[str, Sequence[Judged]]
+    counts: Sequence[PartCounts]
     values: Mapping[str, Mapping[str, Floats]]
+    single: frozenset[str]
     same_items: bool
     overlap: float
 
@@ -82,17 +104,30 @@ class Evidence:
         arms: By name, the baseline first.
         baseline: The arm that all others are compared with.
         sets: In the order of the report.
+        added: Arms that the experiment does not have and the report adds, since they cost nothing: what one temperature
+            would do to the baseline and to the paper's arms.
     """
 
     name: str
     arms: Mapping[str, ArmForm]
     baseline: str
     sets: Sequence[SetEvidence]
+    added: Mapping[str, ArmForm]
 
     @property
     def trained(self) -> list[str]:
         """The arms that train heads of their own."""
         return [name for name, form in self.arms.items() if form.derived_from is None]
+
+    @property
+    def paper_arms(self) -> dict[str, str]:
+        """By name of an arm, the paper's arm that it is: the first that trains towards a target as the paper does."""
+        found: dict[str, str] = {}
+        for arm, record in self.sets[0].best.items():
+            target = paper_target(record.run_spec)
+            if target is not None and target not in found.values():
+                found[arm] = target
+        return found
 
     @property
     def compared(self) -> list[str]:
@@ -112,22 +147,37 @@ def load_evidence(folder: Path) -> Evidence:
     index = ExperimentIndex.load(folder)
     if not index.datasets:
         raise RecordError(f"{folder}: wanted an experiment with at least one data set, got none")
-    library = _Library(folder, index.arms)
-    return Evidence(index.name, index.arms, index.baseline, [library.evidence(one) for one in index.datasets])
+    library = _Library(folder, index)
+    sets = [library.evidence(one) for one in index.datasets]
+    return Evidence(index.name, index.arms, index.baseline, sets, library.added)
 
 
 class _Library:
     """Records and predictions by run id."""
 
-    def __init__(self, folder: Path, arms: Mapping[str, ArmForm]) -> None:
+    def __init__(self, folder: Path, index: ExperimentIndex) -> None:
         self.store = RecordStore(folder / "records")
         self.records = self.store.read()
-        self.arms = arms
+        self.added = self._added(index)
+        self.arms = {**index.arms, **self.added}
+
+    def _added(self, index: ExperimentIndex) -> dict[str, ArmForm]:
+        """What one temperature would do to the baseline and the paper's arms, where the experiment does not have it."""
+        first = index.datasets[0].arms
+        there = {form.derived_from for form in index.arms.values() if form.calibration == TEMPERATURE}
+        specs = {
+            arm: self._record(first[arm].best).run_spec
+            for arm, form in index.arms.items()
+            if form.derived_from is None and arm not in there
+        }
+        plain = [arm for arm, spec in specs.items() if arm == index.baseline or paper_target(spec) is not None]
+        return {f"{arm}_t": ArmForm({}, arm, TEMPERATURE) for arm in plain if f"{arm}_t" not in index.arms}
 
     def evidence(self, index: DatasetIndex) -> SetEvidence:
         """The runs of one data set."""
+        runs_of = {**index.arms, **{name: index.arms[str(form.derived_from)] for name, form in self.added.items()}}
         trained = {arm: runs for arm, runs in index.arms.items() if self.arms[arm].derived_from is None}
-        splits = {arm: runs.splits for arm, runs in index.arms.items()}
+        splits = {arm: runs.splits for arm, runs in runs_of.items() if not self.arms[arm].ensemble}
         return SetEvidence(
             index=index,
             trials={
@@ -135,7 +185,7 @@ class _Library:
                 for arm, runs in trained.items()
             },
             best={arm: self._record(runs.best) for arm, runs in trained.items()},
-            fixed=self._repeats(index, {arm: runs.seeds for arm, runs in index.arms.items()}, same_items=True),
+            fixed=self._repeats(index, {arm: runs.seeds for arm, runs in runs_of.items()}, same_items=True),
             redrawn=self._repeats(index, splits, same_items=False) if any(splits.values()) else None,
         )
 
@@ -155,37 +205,64 @@ class _Library:
     def _repeats(self, index: DatasetIndex, keys: Mapping[str, Sequence[str]], same_items: bool) -> Repeats:
         """Judged runs of every arm, seed by seed."""
         records = {arm: self._found(runs) for arm, runs in keys.items()}
-        _check_pairs(index.dataset, records)
-        judged = {arm: [self._judged(arm, record) for record in runs] for arm, runs in records.items()}
+        _check_pairs(index.dataset, {arm: runs for arm, runs in records.items() if arm not in self.added})
+        both = {arm: self._judged(arm, runs) for arm, runs in records.items()}
+        val, judged = ({arm: [one[part] for one in runs] for arm, runs in both.items()} for part in JUDGED_PARTS)
+        counts = [self._counts(record) for record in next(iter(records.values()))]
         with_truth = all(one.true_dist is not None for runs in judged.values() for one in runs)
         metrics = defined_for(index.ordinal, with_truth)
         values = {arm: {name: _values(metrics[name], runs) for name in metrics} for arm, runs in judged.items()}
         overlap = 0.0 if same_items else index.description["test"] / index.description["train"]
-        return Repeats(records, judged, values, same_items, overlap)
+        one_model = [arm for arm, runs in records.items() if self.arms[arm].ensemble or unseeded(runs)]
+        single = frozenset(one_model if same_items else [])
+        return Repeats(records, judged, val, counts, values, single, same_items, overlap)
 
-    def _judged(self, arm: str, record: RunRecord) -> Judged:
-        """What an arm predicts for a run's test items: the head's word, or what a calibration makes of it."""
-        judged, calibration = self.store.judged(record), self.arms[arm].calibration
-        test, val = judged["test"], self.store.observed(record)["val"].observed
+    def _counts(self, record: RunRecord) -> PartCounts:
+        """Label counts of a run's split."""
+        observed = self.store.observed(record)
+        return PartCounts(*(observed[part].observed.label_counts.numpy() for part in SPLIT_NAMES))
+
+    def _judged(self, arm: str, runs: Sequence[RunRecord]) -> list[dict[SplitName, Judged]]:
+        """What an arm predicts for each run's items; an ensemble is one model, whichever seed it stands beside."""
+        if self.arms[arm].ensemble:
+            many = [{part: one.logits for part, one in self.store.judged(record).items()} for record in runs]
+            return [self._calibrated(arm, runs[0], mean_logits(many))] * len(runs)
+        distinct = {record.id: record for record in runs}
+        judged = {
+            key: self._calibrated(arm, record, {part: one.logits for part, one in self.store.judged(record).items()})
+            for key, record in distinct.items()
+        }
+        return [judged[record.id] for record in runs]
+
+    def _calibrated(self, arm: str, record: RunRecord, logits: Logits) -> dict[SplitName, Judged]:
+        """The head's word on validation and test items, or what the arm's calibration makes of it."""
+        observed = self.store.observed(record)
+        calibration = make_calibration(self.arms[arm].calibration)
         try:
-            logits = calibrated(calibration, judged["val"].logits, val, test.logits)
+            calibration.fit(logits["val"], observed["val"].observed)
         except ConfigError as error:
             raise RecordError(
                 f"arm {arm}, run {record.id}: {error}; run soft-labels reproduce without this arm"
             ) from error
-        return test._replace(logits=logits).precise()
+        with torch.inference_mode():
+            return {part: observed[part].beside(calibration(logits[part])).precise() for part in JUDGED_PARTS}
 
 
 def _check_pairs(dataset: str, records: Mapping[str, Sequence[RunRecord]]) -> None:
-    """Runs at the same position have the same seed and were judged on the same items."""
-    told = {arm: [(record.spec["seed"], record.observed) for record in runs] for arm, runs in records.items()}
-    first, *others = told.values()
-    if not first or any(other != first for other in others):
-        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in told.items())
+    """Runs at the same position have the same seed, where they have one, and were judged on the same items."""
+    items = [[record.observed for record in runs] for runs in records.values()]
+    seeds = [[one.spec["seed"] for one in runs] for runs in records.values() if not unseeded(runs)]
+    if not items[0] or any(one != each[0] for each in (items, seeds) for one in each):
+        counts = ", ".join(f"{len(runs)} of {arm}" for arm, runs in records.items())
         raise RecordError(
             f"{dataset}: wanted runs of every arm with the same seeds and test items, got {counts} that do not pair; "
             "run soft-labels reproduce again"
         )
+
+
+def unseeded(runs: Sequence[RunRecord]) -> bool:
+    """Whether an arm's runs have no seed: its head is solved, not trained."""
+    return all(record.run_spec.kind.solved for record in runs)
 
 
 def _values(metric: Metric, judged: Sequence[Judged]) -> Floats:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from soft_labels.metrics import METRICS
-from soft_labels.report.evidence import Evidence
+from soft_labels.report.evidence import Evidence, unseeded
 from soft_labels.report.formats import count, listed
 from soft_labels.report.paper import PAPER
 from soft_labels.report.views import ALPHA, View
@@ -38,7 +38,25 @@ def measured_on(evidence: Evidence, view: View) -> str:
     """What a view's tables were measured on."""
     encoders = {one.name: one.index.encoder for one in evidence.sets}
     parts = [f"{name}: {_test_sizes(view, name)}, {view.repeated(name)}, {encoders[name]}" for name in view.repeats]
-    return f"Measured on the test split. {'; '.join(parts)}."
+    return " ".join([f"Measured on the test split. {'; '.join(parts)}.", *_without_seeds(evidence, view)])
+
+
+def _without_seeds(evidence: Evidence, view: View) -> list[str]:
+    """Which arms do not vary with the seed, and what that means for their spread and tests."""
+    runs = next(iter(view.repeats.values())).records
+    solved = [arm for arm in view.arms if unseeded(runs[arm])]
+    ensembles = [arm for arm, form in evidence.arms.items() if form.ensemble]
+    once = (
+        "so that nothing can be paired and tested here; its interval allows for items and for the seeds of "
+        f"{view.baseline}"
+    )
+    each = "one run a split" if view.name == "redrawn" else f"one run, {once}"
+    said = [f"{listed(solved)} {'has' if len(solved) == 1 else 'have'} no seed: {each}."] if solved else []
+    if ensembles and view.name == "fixed":
+        said.append(f"{listed(ensembles)}: one model of all seeds, {once}; how it varies with its own is not known.")
+    elif ensembles:
+        said.append(f"{listed(ensembles)}: not here, since each split has one seed.")
+    return said
 
 
 def _test_sizes(view: View, dataset: str) -> str:
@@ -75,12 +93,13 @@ def results(evidence: Evidence, view: View) -> str:
 
 def tests(view: View) -> str:
     """How the table of tests is to be read."""
-    drawn = "seeds and test items" if view.name == "fixed" else "splits and the test items of each"
+    drawn = "seeds and test items" if view.name == "fixed" else "splits, widened for the items that they share"
     made = sum(not math.isnan(one.holm_p) for one in view.comparisons)
     undefined = " that could be made" if made < len(view.comparisons) else ""
     return (
-        f"Interval: bootstrap over {drawn}, the same draws for both arms. Holm: {t_test(view)}, adjusted over the "
-        f"{count(made, 'test')} of this table{undefined}. Wilcoxon: exact signed-rank test. d_z: mean of the "
+        f"Interval: 95%, t-based, over {drawn}. Better or worse is said where Holm's p is below {ALPHA} and the "
+        f"interval leaves out 0. Holm: {t_test(view)}, adjusted over the {count(made, 'test')} of "
+        f"this table{undefined}. Wilcoxon: exact signed-rank test. d_z: mean of the "
         "differences divided by their standard deviation. Accuracy is a share here, not percent."
     )
 
@@ -108,14 +127,47 @@ def direction(metric: str) -> str:
 
 def derived(evidence: Evidence) -> list[str]:
     """Which arms have no heads of their own."""
-    words = [
-        f"{name} has the heads of {form.derived_from}, followed by {form.calibration}"
-        for name, form in evidence.arms.items()
-        if form.derived_from is not None
-    ]
+    words = [f"{name} has {form.source}" for name, form in evidence.arms.items() if form.derived_from is not None]
     return [f"Nothing was searched or trained for an arm that is derived: {'; '.join(words)}."] if words else []
 
 
 def t_test(view: View) -> str:
     """Which t-test a view's p-values are of."""
     return "paired t-test" if view.name == "fixed" else "paired t-test corrected for splits that share items"
+
+
+YARDSTICKS = (
+    "KL in nats of two answers that look at no item, and of a perfect model, which is still charged because annotators "
+    "are finite (range over Dirichlet mixtures of different sizes). Ceiling: the entropy correlation of a perfect "
+    "model, over the same mixtures, and from halves of the annotators. Entropy error of a constant: of one entropy for "
+    "all items, often better than any model's."
+)
+MEANING = (
+    "In brackets 95% intervals. KL = overconfidence + vagueness. Achieved: 0% at the class marginal, 100% at the floor."
+    " Worth: as many annotators, drawn anew, predict the others as well as the model does. Saved: annotations an item "
+    "that the model saves beside one annotator. Sets: prediction sets that are to hold 90% of the annotators' answers; "
+    "share held and mean number of classes. Reliability error: mean gap of predicted probability and annotators' share."
+)
+PEERS = (
+    "Means under the names of their authors: DistCE, EntCE and RankCS (Baan et al. 2022), Manhattan and Wasserstein "
+    "distance (LeWiDi 2025, the latter for ordered classes), PO-JSD and soft accuracy (Kurniawan et al. 2025). DistCE "
+    "is total variation and half the Manhattan distance, soft accuracy is 1 - DistCE, and EntCE is the entropy error."
+)
+CLAIMS = (
+    "What is left of the paper's claims when the hard head gets one temperature, fitted to the annotators of the "
+    "validation items. Survives: better also beside that. Holds: no loss was found. Tests are adjusted by Holm's "
+    "method over this table; nothing is called better or worse where the interval holds 0."
+)
+
+
+def added(arms: Sequence[str]) -> list[str]:
+    """Which arms the report added.
+
+    Args:
+        arms: Their names.
+    """
+    if not arms:
+        return []
+    what = "is no arm" if len(arms) == 1 else "are no arms"
+    how = "derived by this report: one temperature, fitted to the annotators of the validation items"
+    return [f"{listed(arms)} {what} of the experiment but {how}."]

@@ -1,6 +1,5 @@
 """Paired statistics: by how much an arm differs from its baseline, and how sure one can be of it."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats, Floats], Floats]
 _EXACT_WITH_TIES = 2**13
-_WEIGHTS_AT_ONCE = 2**20  # 8 MB an array of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,17 @@ def paired_comparison(arm: Floats, base: Floats, overlap: float = 0.0) -> Paired
     )
 
 
+def unpaired(arm: Floats, base: Floats) -> PairedComparison:
+    """The mean difference alone, where pairs are no draws of their own and nothing can be tested over them.
+
+    Args:
+        arm: ``[S]``.
+        base: ``[S]``.
+    """
+    mean = float(np.round(np.round(arm - base, 12).mean(), 10))
+    return PairedComparison(mean, np.nan, np.nan, np.nan, np.nan, int((arm > base).sum()), int((arm < base).sum()))
+
+
 def _t_p(effect: float, pairs: int, overlap: float) -> float:
     """Two-sided p-value of the mean difference, given in standard deviations."""
     return float(2 * stats.t.sf(abs(effect) / np.sqrt(1 / pairs + overlap), pairs - 1))
@@ -105,92 +113,3 @@ def holm(p_values: Floats) -> Floats:
     adjusted = np.full(len(p_values), np.nan)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
     return adjusted
-
-
-def mean_difference(values: Floats, weights: Floats) -> Floats:
-    """Weighted mean over items of arm - baseline.
-
-    Args:
-        values: ``[2, N]`` of the arm and of the baseline.
-        weights: ``[R, N]`` rows sum to 1.
-
-    Returns:
-        ``[R]``.
-    """
-    return np.asarray(weights @ (values[0] - values[1]))
-
-
-def correlation_difference(values: Floats, weights: Floats) -> Floats:
-    """Weighted Pearson correlation of two values of each item under an arm, less that under its baseline.
-
-    Args:
-        values: ``[4, N]`` the two values of the arm, then those of the baseline.
-        weights: ``[R, N]`` rows sum to 1.
-
-    Returns:
-        ``[R]``; nan where something is constant or not finite.
-    """
-    return _correlation(values[0], values[1], weights) - _correlation(values[2], values[3], weights)
-
-
-@np.errstate(divide="ignore", invalid="ignore")
-def _correlation(left: Floats, right: Floats, weights: Floats) -> Floats:
-    """Weighted Pearson correlation, ``[R]``."""
-    if not (_varies(left) and _varies(right)):
-        return np.full(len(weights), np.nan)
-    left, right = left - left.mean(), right - right.mean()
-    mean_left, mean_right = weights @ left, weights @ right
-    covariance = weights @ (left * right) - mean_left * mean_right
-    variances = (weights @ left**2 - mean_left**2) * (weights @ right**2 - mean_right**2)
-    correlation = covariance / np.sqrt(variances)
-    return np.where(np.isfinite(correlation), correlation, np.nan)
-
-
-def _varies(values: Floats) -> bool:
-    """Whether a correlation with these values can be defined."""
-    return bool(np.isfinite(values).all() and np.ptp(values) > 0)
-
-
-@np.errstate(invalid="ignore")
-def bootstrap_interval(
-    statistic: Statistic, seeds: Sequence[Floats], *, same_items: bool, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """95% percentile interval of a statistic's mean over seeds; seeds and test items are both drawn anew.
-
-    Arm and baseline always get the same draws.
-
-    Args:
-        statistic: Of the values of one seed ``[K, N]`` and weights of its items ``[R, N]``, gives ``[R]``.
-        seeds: ``[K, N_s]`` for each seed.
-        same_items: Whether all seeds have the same test items, which are then drawn together.
-        resamples: How many draws, R.
-        seed: Of the draws.
-
-    Returns:
-        The lower and the upper end; nan where the statistic is not defined.
-
-    Source: Efron and Tibshirani (1993), chapter 13; Owen (2007) for two crossed factors.
-    """
-    generator = np.random.default_rng(seed)
-    seed_weights = _weights(generator, len(seeds), resamples)
-    positions = list(range(len(seeds)))
-    means = np.zeros(resamples)
-    for together in [positions] if same_items else [[position] for position in positions]:
-        for block in _blocks(resamples, seeds[together[0]].shape[-1]):
-            weights = _weights(generator, seeds[together[0]].shape[-1], block.stop - block.start)
-            for position in together:
-                means[block] += seed_weights[block, position] * statistic(seeds[position], weights)
-    low, high = np.quantile(means, [0.025, 0.975]) if np.isfinite(means).all() else (np.nan, np.nan)
-    return float(low), float(high)
-
-
-def _blocks(resamples: int, size: int) -> list[slice]:
-    """Draws that are made at once, so that memory does not grow with their number."""
-    step = max(1, _WEIGHTS_AT_ONCE // size)
-    return [slice(start, min(start + step, resamples)) for start in range(0, resamples, step)]
-
-
-def _weights(generator: np.random.Generator, size: int, resamples: int) -> Floats:
-    """``[R, size]`` shares with which each thing appears in a draw of ``size`` with replacement."""
-    drawn = generator.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=resamples * size).reshape(resamples, size) / size

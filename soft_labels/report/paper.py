@@ -6,7 +6,7 @@ Source: Singh, Tiwari, Hasanbeig and Gupta, "Soft-Label Training Preserves Epist
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soft_labels.training.spec import Scheduler
+from soft_labels.training.spec import RunSpec, Scheduler
 
 CITATION = 'Singh et al., "Soft-Label Training Preserves Epistemic Uncertainty", arXiv:2511.14117'
 
@@ -94,23 +94,33 @@ It says neither how ties for the majority class are broken nor how large the par
 """.splitlines()
 
 
-def paper_arm(dataset: str, arm: str) -> PaperArm | None:
+def paper_target(spec: RunSpec) -> str | None:
+    """The arm of the paper that a run is of, whatever this experiment calls it; ``None`` where it is none of them.
+
+    Args:
+        spec: How it was trained.
+    """
+    plain = spec.loss == RunSpec.loss and spec.head == RunSpec.head
+    return spec.target if plain and spec.target in ("hard", "soft") else None
+
+
+def paper_arm(dataset: str, arm: str | None) -> PaperArm | None:
     """The paper's numbers of an arm; ``None`` where the data set or the arm is not the paper's.
 
     Args:
         dataset: The data set's name.
-        arm: The arm's name.
+        arm: The paper's arm, of :func:`paper_target`.
     """
-    return PAPER[dataset].arms.get(arm) if dataset in PAPER else None
+    return PAPER[dataset].arms.get(arm) if dataset in PAPER and arm is not None else None
 
 
-def paper_pair(dataset: str, arm: str, base: str) -> tuple[PaperArm, PaperArm] | None:
+def paper_pair(dataset: str, arm: str | None, base: str | None) -> tuple[PaperArm, PaperArm] | None:
     """The paper's numbers of an arm and of its baseline; ``None`` where it does not compare them.
 
     Args:
         dataset: The data set's name.
-        arm: The arm's name.
-        base: The baseline's name.
+        arm: The paper's arm that an arm is.
+        base: The one that its baseline is.
     """
     pair = paper_arm(dataset, arm), paper_arm(dataset, base)
     return None if arm == base or pair[0] is None or pair[1] is None else (pair[0], pair[1])

@@ -28,7 +28,7 @@ def _arm_in_words(evidence: Evidence, name: str) -> str:
     """What an arm is."""
     form = evidence.arms[name]
     if form.derived_from is not None:
-        return f"{name} (the heads of {form.derived_from}, followed by {form.calibration})"
+        return f"{name} ({form.source})"
     return f"{name} ({', '.join(f'{key} {value}' for key, value in form.overlay.items()) or 'nothing of its own'})"
 
 
@@ -184,7 +184,7 @@ def _sd(values: Floats) -> str:
 
 def paper_sentences(view: View) -> list[str]:
     """Which of the paper's signs our means share, on the paper's data sets and arms."""
-    papers = [(one, _paper_ahead(one)) for one in view.comparisons]
+    papers = [(one, _paper_ahead(view, one)) for one in view.comparisons]
     shared = [one.ahead == ahead for one, ahead in papers if ahead is not None]
     if not shared:
         return []
@@ -192,9 +192,9 @@ def paper_sentences(view: View) -> list[str]:
     return [f"Beside the paper: on its own data sets, {differences} point the way the paper's do."]
 
 
-def _paper_ahead(comparison: Comparison) -> str | None:
+def _paper_ahead(view: View, comparison: Comparison) -> str | None:
     """Which arm is the better one in the paper; ``None`` where its Table 4 does not say."""
-    pair = paper_pair(comparison.dataset, comparison.arm, comparison.baseline)
+    pair = paper_pair(comparison.dataset, *map(view.paper.get, (comparison.arm, comparison.baseline)))
     ours, base = (one.mean(comparison.metric) for one in pair) if pair else (None, None)
     if ours is None or base is None:
         return None

@@ -8,7 +8,8 @@ from soft_labels.report import notes
 from soft_labels.report.columns import decimal, integer, paper_columns, paper_moments, plain, spread_column, text
 from soft_labels.report.content import Column, Row, Table, Value
 from soft_labels.report.evidence import Evidence, SetEvidence
-from soft_labels.report.paper import PAPER, paper_arm
+from soft_labels.report.paper import PAPER, paper_arm, paper_target
+from soft_labels.training.kinds import unread
 from soft_labels.training.spec import RunSpec
 
 _CHOSEN = {"lr": "LR", "batch_size": "Batch", "max_epochs": "Epochs", "weight_decay": "WD", "scheduler": "Scheduler"}
@@ -93,14 +94,14 @@ def _searched(evidence: Evidence) -> list[str]:
 
 def _hyperparameter_row(one: SetEvidence, arm: str, shown: Sequence[str]) -> Row:
     """One arm of Table 2."""
-    best, paper = one.best[arm], paper_arm(one.name, arm)
+    best, paper = one.best[arm], paper_arm(one.name, paper_target(one.best[arm].run_spec))
     printed: Sequence[Value] = paper.best if paper else [None] * len(_CHOSEN)
     return {
         "dataset": one.name,
         "arm": arm,
-        **{key: getattr(best.run_spec, key) for key in shown},
+        **{key: None if key in unread(best.run_spec.head) else getattr(best.run_spec, key) for key in shown},
         "val_loss": best.value,
-        "best_epoch": best.best_epoch + 1,
+        "best_epoch": None if best.run_spec.kind.solved else best.best_epoch + 1,
         **{f"paper_{key}": value for key, value in zip(_CHOSEN, printed, strict=True)},
     }
 

@@ -78,8 +78,8 @@ def result_table(evidence: Evidence, view: View) -> Table:
 
 def _result_row(view: View, dataset: str, arm: str) -> Row:
     """One arm of Table 3; the tests stand in the row of the arm that is compared with the baseline."""
-    repeats, paper = view.repeats[dataset], paper_arm(dataset, arm)
-    tested = PAPER[dataset] if paper_pair(dataset, arm, view.baseline) else None
+    repeats, paper = view.repeats[dataset], paper_arm(dataset, view.paper.get(arm))
+    tested = PAPER[dataset] if paper_pair(dataset, view.paper.get(arm), view.paper.get(view.baseline)) else None
     accuracy, kl = (view.at(dataset, metric).get(arm) for metric in ("accuracy", "kl"))
     return {
         "dataset": dataset,
@@ -192,7 +192,7 @@ def _alignment_row(view: View, dataset: str, arm: str, metrics: list[str]) -> Ro
     for name in metrics:
         one = view.at(dataset, name)[arm]
         row |= _change(name, float(one.base.mean()), float(one.values.mean()), one.relative_change)
-    pair = paper_pair(dataset, arm, view.baseline)
+    pair = paper_pair(dataset, view.paper.get(arm), view.paper.get(view.baseline))
     for name in metrics:
         ours, base = (one.mean(name) for one in pair) if pair else (None, None)
         change = None if ours is None or base is None else (ours - base) / base

@@ -9,15 +9,8 @@ import numpy as np
 from soft_labels.metrics import METRICS, core_names
 from soft_labels.report.evidence import Evidence, Repeats, item_values
 from soft_labels.report.formats import count
-from soft_labels.report.paired import (
-    Floats,
-    PairedComparison,
-    bootstrap_interval,
-    correlation_difference,
-    holm,
-    mean_difference,
-    paired_comparison,
-)
+from soft_labels.report.paired import Floats, PairedComparison, holm, paired_comparison, unpaired
+from soft_labels.trust.intervals import correlation_values, seed_interval, split_interval
 
 ALPHA = 0.05
 Verdict = Literal["better", "worse", "open"]
@@ -35,8 +28,9 @@ class Comparison:
         values: ``[S]`` of the arm.
         base: ``[S]`` of the baseline.
         test: The paired statistics.
-        interval: 95% bootstrap interval of the mean of arm - baseline over seeds and items.
-        holm_p: The corrected t-test's p-value, adjusted over the view's family of tests.
+        interval: 95% interval of the mean of arm - baseline: over seeds and items on the fixed split, over splits and
+            what they share where they are redrawn.
+        holm_p: The corrected t-test's p-value, adjusted over its family of tests; nan where pairs cannot be tested.
     """
 
     dataset: str
@@ -75,8 +69,8 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What the adjusted test says of the arm."""
-        if not self.holm_p < ALPHA:  # nan is no finding either
+        """What the adjusted test and the interval both say of the arm; without either there is no finding."""
+        if not (self.holm_p < ALPHA and (self.interval[0] > 0 or self.interval[1] < 0)):  # nan is neither
             return "open"
         return "better" if self.ahead == self.arm else "worse"
 
@@ -89,9 +83,10 @@ class View:
         name: ``fixed`` or ``redrawn``.
         title: In words.
         baseline: The arm that all others are compared with.
-        compared: The others.
+        compared: The others; an ensemble of seeds is not among them where each split has one seed.
         repeats: By data set.
         comparisons: Data set by data set, arm by arm, metric by metric.
+        paper: By name of an arm, the paper's arm that it is.
     """
 
     name: Literal["fixed", "redrawn"]
@@ -100,6 +95,7 @@ class View:
     compared: Sequence[str]
     repeats: Mapping[str, Repeats]
     comparisons: Sequence[Comparison]
+    paper: Mapping[str, str]
 
     @property
     def arms(self) -> list[str]:
@@ -140,10 +136,22 @@ def make_views(evidence: Evidence) -> list[View]:
 def _view(evidence: Evidence, name: Literal["fixed", "redrawn"], title: str, repeats: Mapping[str, Repeats]) -> View:
     """Every arm by every tested metric on every data set, with p-values adjusted over all of them."""
     base = evidence.baseline
-    cases = [(data, arm, metric) for data in repeats for arm in evidence.compared for metric in core_names()]
-    tests = [_test(repeats[data], arm, base, metric) for data, arm, metric in cases]
+    compared = [arm for arm in evidence.compared if all(arm in one.records for one in repeats.values())]
+    pairs = [(data, arm, base) for data in repeats for arm in compared]
+    return View(name, title, base, compared, repeats, compare_pairs(repeats, pairs), evidence.paper_arms)
+
+
+def compare_pairs(repeats: Mapping[str, Repeats], pairs: Sequence[tuple[str, str, str]]) -> list[Comparison]:
+    """Arms against others by every tested metric, with p-values adjusted over all of them as one family.
+
+    Args:
+        repeats: By data set.
+        pairs: Data set, arm, and what it is compared with.
+    """
+    cases = [(*pair, metric) for pair in pairs for metric in core_names()]
+    tests = [_test(repeats[data], arm, base, metric) for data, arm, base, metric in cases]
     adjusted = holm(np.array([test.corrected_t_p for test in tests]))
-    comparisons = [
+    return [
         Comparison(
             dataset=data,
             arm=arm,
@@ -155,19 +163,32 @@ def _view(evidence: Evidence, name: Literal["fixed", "redrawn"], title: str, rep
             interval=_interval(repeats[data], arm, base, metric),
             holm_p=float(holm_p),
         )
-        for (data, arm, metric), test, holm_p in zip(cases, tests, adjusted, strict=True)
+        for (data, arm, base, metric), test, holm_p in zip(cases, tests, adjusted, strict=True)
     ]
-    return View(name, title, base, evidence.compared, repeats, comparisons)
 
 
 def _test(repeats: Repeats, arm: str, base: str, metric: str) -> PairedComparison:
-    """The paired statistics of one metric."""
-    return paired_comparison(repeats.metric(arm, metric), repeats.metric(base, metric), repeats.overlap)
+    """The paired statistics of one metric; an arm that is one model cannot be paired with seeds."""
+    values = repeats.metric(arm, metric), repeats.metric(base, metric)
+    if {arm, base} & repeats.single:
+        return unpaired(*values)
+    return paired_comparison(*values, repeats.overlap)
 
 
 def _interval(repeats: Repeats, arm: str, base: str, metric: str) -> tuple[float, float]:
-    """The bootstrap interval of one metric, from its values on each test item."""
-    statistic = mean_difference if METRICS[metric].correlates is None else correlation_difference
-    pairs = zip(repeats.judged[arm], repeats.judged[base], strict=True)
-    values = [np.concatenate([item_values(metric, one), item_values(metric, other)]) for one, other in pairs]
-    return bootstrap_interval(statistic, values, same_items=repeats.same_items)
+    """The interval of one metric's difference."""
+    if not repeats.same_items:
+        found = split_interval(repeats.metric(arm, metric) - repeats.metric(base, metric), repeats.overlap)
+        return found.low, found.high
+    with np.errstate(invalid="ignore"):  # two infinite values
+        difference = _by_item(repeats, arm, metric) - _by_item(repeats, base, metric)
+    if np.isnan(difference).any():  # not defined for some seed, as a correlation with a constant
+        return float("nan"), float("nan")
+    found = seed_interval(difference)
+    return found.low, found.high
+
+
+def _by_item(repeats: Repeats, arm: str, metric: str) -> Floats:
+    """``[S, N]`` values whose mean over items is each seed's metric."""
+    values = np.stack([item_values(metric, one) for one in repeats.judged[arm]])
+    return correlation_values(values[:, 1], values[0, 0]) if values.shape[1] == 2 else values[:, 0]

@@ -1,6 +1,7 @@
 """What was observed of items and what a head predicts for those that judge: values, digests and Parquet files."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from soft_labels.metrics import Judged
 from soft_labels.trust.slices import is_number
 
 JUDGED_PARTS: tuple[SplitName, ...] = ("val", "test")
+_STEPS = 1e4
+_LEVEL = 19  # of compression: predictions are most of what an experiment keeps
 Logits = Mapping[SplitName, Tensor]
 _ABOUT, _DUPLICATES, _DESCRIBED = "about: ", "duplicates: ", "described"
 _MOST_VALUES = 20  # of a column that items are sliced by, unless it holds numbers
@@ -100,6 +103,21 @@ def logits_digest(logits: Logits) -> str:
     return hasher.hexdigest()[:16]
 
 
+def mean_logits(many: Sequence[Logits]) -> dict[SplitName, Tensor]:
+    """Logits of the mean of what several heads predict for the same items.
+
+    Args:
+        many: Of each head.
+
+    Returns:
+        By part, float64 ``[N, C]`` logarithms of the mean shares.
+
+    Source: Lakshminarayanan et al. (2017), section 2.4.
+    """
+    stacked = {part: torch.stack([one[part] for one in many]).double() for part in JUDGED_PARTS}
+    return {part: each.log_softmax(-1).logsumexp(0) - math.log(len(many)) for part, each in stacked.items()}
+
+
 def write_observed(path: Path, observed: Observations) -> None:
     """Write columns part, uid, label_counts, majority_label and, where it is known, true_dist; a row an item.
 
@@ -168,24 +186,47 @@ def _observed_of(rows: pl.DataFrame) -> ObservedItems:
     )
 
 
-def write_logits(path: Path, runs: Mapping[str, Logits], observed: Mapping[str, Observations]) -> None:
-    """Write columns run, part, uid and logits; a row an item of a run.
+def kept(logits: Tensor) -> Tensor:
+    """Logits as records keep them: relative to the likeliest class, in steps of 1e-4.
+
+    A step changes a KL by about 1e-6 nats, and another machine's last bits change nothing.
+
+    Args:
+        logits: ``[N, C]``.
+
+    Returns:
+        float32 ``[N, C]``, at most 0.
+    """
+    return _of_steps(_steps(logits))
+
+
+def _steps(logits: Tensor) -> Tensor:
+    """int32 ``[N, C]`` steps below the likeliest class."""
+    exact = logits.double()
+    return ((exact - exact.amax(-1, keepdim=True)) * _STEPS).round().clamp(-(2.0**31), 0).int()
+
+
+def _of_steps(steps: Tensor) -> Tensor:
+    """What steps stand for."""
+    return (steps.double() / _STEPS).float()
+
+
+def write_logits(path: Path, runs: Mapping[str, Logits], observed: Observations) -> None:
+    """Write columns part and uid, and a column a run of lists of steps (see :func:`kept`); a row an item.
 
     Args:
         path: The file.
         runs: By run id, the logits of each part.
-        observed: By run id, the items that they are of.
+        observed: The items that they are of.
     """
     frames = [
         pl.DataFrame(
             {
-                "run": [run] * len(logits[part]),
-                "part": [part] * len(logits[part]),
-                "uid": list(observed[run][part].uids),
-                "logits": _lists(logits[part].numpy()),
+                "part": [part] * len(observed[part].uids),
+                "uid": list(observed[part].uids),
+                **{run: _lists(_steps(logits[part]).numpy()) for run, logits in runs.items()},
             }
         )
-        for run, logits in runs.items()
         for part in JUDGED_PARTS
     ]
     _write(path, pl.concat(frames), {})
@@ -197,13 +238,23 @@ def read_logits(path: Path) -> dict[str, dict[SplitName, tuple[tuple[str, ...], 
     Raises:
         RecordError: The file is damaged.
     """
-    found: dict[str, dict[SplitName, tuple[tuple[str, ...], Tensor]]] = {}
     with _in_words(path):
-        frame = _read(path, ("run", "part", "uid", "logits"))
-        for (run, part), rows in frame.group_by("run", "part", maintain_order=True):
-            logits = torch.from_numpy(_matrix(rows["logits"], np.float32))
-            found.setdefault(str(run), {})[part] = (tuple(rows["uid"]), logits)
-    return found
+        frame = _read(path, ("part", "uid"))
+        parts = {part: frame.filter(pl.col("part") == part) for part in JUDGED_PARTS}
+        if "run" in frame.columns:  # before runs had columns: a row an item of a run, logits as they were
+            return {
+                str(run): {part: _logits_of(rows.filter(pl.col("part") == part), "logits") for part in JUDGED_PARTS}
+                for (run,), rows in frame.group_by("run", maintain_order=True)
+            }
+        runs = [name for name in frame.columns if name not in {"part", "uid"}]
+        return {run: {part: _logits_of(rows, run) for part, rows in parts.items()} for run in runs}
+
+
+def _logits_of(rows: pl.DataFrame, column: str) -> tuple[tuple[str, ...], Tensor]:
+    """Items and their logits."""
+    if column == "logits":
+        return tuple(rows["uid"]), torch.from_numpy(_matrix(rows[column], np.float32))
+    return tuple(rows["uid"]), _of_steps(torch.from_numpy(_matrix(rows[column], np.int32)))
 
 
 def _whole(counts: NDArray[np.float64]) -> NDArray[Any]:
@@ -227,7 +278,7 @@ def _matrix(column: pl.Series, dtype: Any) -> NDArray[Any]:
 def _write(path: Path, frame: pl.DataFrame, metadata: dict[str, str]) -> None:
     """A frame in a file that appears whole."""
     with written_whole(path) as partial:
-        frame.write_parquet(partial, compression="zstd", metadata=metadata)
+        frame.write_parquet(partial, compression="zstd", compression_level=_LEVEL, metadata=metadata)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SplitName
 from soft_labels.errors import TrainingError
 from soft_labels.files import NamedLock
-from soft_labels.runs.predictions import JUDGED_PARTS, Observations, logits_digest, observations, observed_digest
+from soft_labels.runs.predictions import JUDGED_PARTS, Observations, kept, logits_digest, observations, observed_digest
 from soft_labels.runs.record import SCHEMA, RunRecord, environment, rounded, run_id
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.predict import predict
@@ -234,7 +234,7 @@ def judged_logits(data: EmbeddedDataset, result: RunResult) -> dict[SplitName, T
         result: A result with its head.
 
     Returns:
-        By part, ``[N, C]``.
+        By part, ``[N, C]``, as records keep them.
     """
     head = head_of(data, result)
-    return {part: predict(head, data.features, data.dataset.rows(part)) for part in JUDGED_PARTS}
+    return {part: kept(predict(head, data.features, data.dataset.rows(part))) for part in JUDGED_PARTS}

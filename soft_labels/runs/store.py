@@ -1,6 +1,8 @@
 """The records of finished runs in a folder, and the predictions of those that were judged."""
 
 import glob
+import gzip
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,13 +26,14 @@ from soft_labels.runs.predictions import (
 )
 from soft_labels.runs.record import RunRecord
 
+_ENDINGS = (".jsonl", ".jsonl.gz")
 Predicted = Mapping[str, Mapping[SplitName, tuple[tuple[str, ...], Tensor]]]
 
 
 class RecordStore:
     """Records in bundles: the runs that were trained together; a bundle appears whole or not at all.
 
-    ``NAME.jsonl`` holds a line a run and ``NAME.parquet`` the logits of its judged runs, item by item;
+    ``NAME.jsonl`` holds a line a run, compressed or not (``.gz``), and ``NAME.parquet`` the logits of its judged runs;
     ``observed-DIGEST.parquet`` holds the annotations of all items, once for each split. Any number of processes may
     add bundles.
 
@@ -51,11 +54,15 @@ class RecordStore:
             RecordError: A line is no record of a known schema, or is damaged.
         """
         found: dict[str, RunRecord] = {}
-        for path in self._whole("*.jsonl"):
+        for path in self._bundle_files():
             if path.name not in self._bundles:
                 self._bundles[path.name] = _read_bundle(path)
             found.update((record.id, record) for record in self._bundles[path.name])
         return found
+
+    def _bundle_files(self) -> list[Path]:
+        """The files of records."""
+        return [path for ending in _ENDINGS for path in self._whole(f"*{ending}")]
 
     def _whole(self, pattern: str) -> list[Path]:
         """Files of a pattern, without those that are being written or were left half-written by a killed process."""
@@ -63,7 +70,7 @@ class RecordStore:
 
     def has(self, name: str) -> bool:
         """Whether a bundle is there."""
-        return (self.folder / f"{name}.jsonl").is_file()
+        return any((self.folder / f"{name}{ending}").is_file() for ending in _ENDINGS)
 
     def add(
         self,
@@ -86,7 +93,7 @@ class RecordStore:
             path = self._observed_path(observed_digest(observed))
             if not path.is_file():
                 write_observed(path, observed)
-            write_logits(self.folder / f"{name}.parquet", logits, dict.fromkeys(logits, observed))
+            write_logits(self.folder / f"{name}.parquet", logits, observed)
         write_text(self.folder / f"{name}.jsonl", "".join(f"{record.line()}\n" for record in records))
 
     def _observed_path(self, digest: str) -> Path:
@@ -129,9 +136,9 @@ class RecordStore:
     def _predicted(self, record: RunRecord) -> tuple[Path, Mapping[SplitName, tuple[tuple[str, ...], Tensor]]]:
         """The file that holds a run's predictions, and what it says of them."""
         self.read()
-        for path in self._whole("*.jsonl"):
+        for path in self._bundle_files():
             if record.id in {one.id for one in self._bundles[path.name]}:
-                file = path.with_suffix(".parquet")
+                file = path.with_name(f"{path.name.removesuffix('.gz').removesuffix('.jsonl')}.parquet")
                 if file not in self._logits:
                     self._logits[file] = read_logits(file)
                 if record.id not in self._logits[file]:
@@ -142,7 +149,13 @@ class RecordStore:
 
 def _read_bundle(path: Path) -> list[RunRecord]:
     """The records of one bundle."""
-    lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        if path.suffix != ".gz":
+            raise
+        raise RecordError(f"{path} cannot be unpacked ({error}); delete it and run the same command again") from error
+    lines = content.decode("utf-8", errors="replace").splitlines()
     if not lines:
         raise RecordError(f"{path} is empty: wanted a line a run; delete it and run the same command again")
     records = []

@@ -1,13 +1,12 @@
 """What a search may change: Optuna's distributions by the keys of ``fit``, checked once by the parser of ``fit``."""
 
-import difflib
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from soft_labels.errors import SweepError
+from soft_labels.errors import SweepError, did_you_mean
 from soft_labels.training.spec import CONFIG_KEYS
 
 Choice = str | int | float | bool | None
@@ -18,6 +17,7 @@ DataChoice = tuple[tuple[str, Choice], ...]
 Reader = Callable[[Mapping[str, Choice]], Mapping[str, Any]]
 
 FIELDS = {key: field for field, key in CONFIG_KEYS.items()}
+_BY_SHORT = {key.replace(".init_args", ""): field for key, field in FIELDS.items()}
 _KINDS: dict[str, Callable[..., BaseDistribution]] = {
     "categorical": CategoricalDistribution,
     "int": IntDistribution,
@@ -26,6 +26,7 @@ _KINDS: dict[str, Callable[..., BaseDistribution]] = {
 _FEATURES = tuple(f"data.init_args.{name}" for name in ("encoder", "pair_features", "pair_separator"))
 _REASONS = {
     "model.target": "targets are what is compared; give each an arm of its own with --arms",
+    "model.head": "each kind of head reads other settings; give each an arm of its own with --arms",
     "seed_everything": "the seed with the lowest validation loss is luck; repeat the best configuration with many",
 }
 _OTHER_DATA = (
@@ -85,9 +86,7 @@ def _known_key(key: str, full: Mapping[str, str]) -> str:
     """The key in full, as it stands in the configuration of a run."""
     short = key.replace(".init_args", "")
     if short not in full:
-        near = difflib.get_close_matches(short, full, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "soft-labels fit --help lists the keys"
-        raise SweepError(f"{key} is no key of fit; {hint}")
+        raise SweepError(f"{key} is no key of fit{did_you_mean(short, full)}")
     return full[short]
 
 
@@ -150,6 +149,20 @@ def grid_points(space: Space) -> list[dict[str, Choice]]:
 def spec_fields(values: Mapping[str, Choice]) -> dict[str, Any]:
     """The values that are fields of a :class:`~soft_labels.training.spec.RunSpec`, by field."""
     return {FIELDS[key]: value for key, value in values.items() if key in FIELDS}
+
+
+def without(forms: Mapping[str, Mapping[str, Any]], others: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """The keys of a search space but for some fields.
+
+    Args:
+        forms: By key, as they are written.
+        others: Fields of a :class:`~soft_labels.training.spec.RunSpec` to leave out.
+
+    Example:
+        >>> without({"data.batch_size": {"categorical": [8]}, "model.weight_decay": {"float": [0, 1]}}, {"batch_size"})
+        {'model.weight_decay': {'float': [0, 1]}}
+    """
+    return {key: form for key, form in forms.items() if _BY_SHORT.get(key.replace(".init_args", "")) not in others}
 
 
 def data_choice(values: Mapping[str, Choice]) -> DataChoice:

@@ -160,7 +160,7 @@ class RunReport(Callback):
         params = {**module.hparams, **datamodule.hparams}
         metrics = {f"best/{key}": value for key, value in best.best.items() if key.startswith(("val", "test", "ep"))}
         tensorboard.log_hyperparams(params, metrics)
-        split: SplitName = "test" if datamodule.monitor_test else "val"
+        split: SplitName = "test" if datamodule.monitors_test else "val"
         for tag, figure in best_figures(trainer, module, datamodule.embedded, split).items():
             tensorboard.experiment.add_figure(tag, figure, global_step=best.epoch)
         tensorboard.experiment.flush()

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from soft_labels.distributions import entropy
-from soft_labels.palette import ANNOTATORS, ARMS
+from soft_labels.palette import ANNOTATORS, ARMS, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MODEL = ARMS[1]
-_SHOWN = 6
+_SHOWN, _UID, _NAME = 6, 32, 14  # items, letters of a uid and of a class
 
 
 def items_figure(label_dist: Tensor, pred_dist: Tensor, class_names: Sequence[str], uids: Sequence[str]) -> "Figure":
@@ -39,18 +39,13 @@ def items_figure(label_dist: Tensor, pred_dist: Tensor, class_names: Sequence[st
         axis.bar(
             places + 0.2, pred_dist[row].numpy(), 0.4, color=_MODEL.light, label="model", hatch="//", edgecolor="white"
         )
-        axis.set_title(_short(uids[row]), fontsize=9)
-    axes[0].set(ylim=(0, 1), xticks=places, xticklabels=[_short(name, 14) for name in class_names])
+        axis.set_title(shortened(uids[row], _UID), fontsize=9)
+    axes[0].set(ylim=(0, 1), xticks=places, xticklabels=[shortened(name, _NAME) for name in class_names])
     for axis in axes[3:]:
         axis.tick_params(axis="x", labelsize=8, labelrotation=30 if len(class_names) > 3 else 0)
     axes[0].legend(fontsize=8)
     figure.supylabel("share")
     return figure
-
-
-def _short(uid: str, width: int = 32) -> str:
-    """A uid that fits above a panel."""
-    return uid if len(uid) <= width else f"{uid[: width - 1]}…"
 
 
 def entropy_scatter(label_entropy: Tensor, pred_entropy: Tensor) -> "Figure":

@@ -1,4 +1,4 @@
-"""The classification head: a two-layer MLP on standardised features."""
+"""The classification head: standardised features in, logits out; the paper's is a two-layer MLP."""
 
 import math
 
@@ -45,7 +45,36 @@ def draw_mask(rows: int, width: int, dropout: float, generator: torch.Generator)
     return torch.empty(rows, width, device=generator.device).bernoulli_(keep, generator=generator).div_(keep)
 
 
-class MLPHead(nn.Module):
+class Head(nn.Module):
+    """Features in, logits out; the statistics that features are standardised by are part of it.
+
+    Args:
+        embedding_dim: Width of the features, D.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, embedding_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("feature_mean", torch.zeros(embedding_dim))
+        self.register_buffer("feature_scale", torch.ones(embedding_dim))
+
+    def set_feature_statistics(self, mean: Tensor, scale: Tensor) -> None:
+        """Take the mean and scale (both ``[D]``) that features are standardised by; saved with the head."""
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(scale)
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Features as the head reads them, ``[B, D]``."""
+        return (features - self.feature_mean) / self.feature_scale
+
+    def dropout_mask(self, rows: int, generator: torch.Generator) -> Tensor | None:  # noqa: ARG002 (some heads draw)
+        """One draw of scaled keep-or-drop factors ``[rows, W]``, or ``None`` where nothing is dropped."""
+        return None
+
+
+class MLPHead(Head):
     """Standardise, linear, GELU, dropout, linear.
 
     Weights and biases are drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``nn.Linear`` draws them, but from the
@@ -64,17 +93,12 @@ class MLPHead(nn.Module):
     Source: the paper's section 3.2 (two layers, GELU, dropout; sizes not given).
     """
 
-    feature_mean: Tensor
-    feature_scale: Tensor
-
     def __init__(self, embedding_dim: int, num_classes: int, hidden_width: int, dropout: float, seed: int) -> None:
-        super().__init__()
+        super().__init__(embedding_dim)
         check_memory(hidden_width, embedding_dim, num_classes)
         self.hidden = nn.Linear(embedding_dim, hidden_width)
         self.output = nn.Linear(hidden_width, num_classes)
         self.dropout = dropout
-        self.register_buffer("feature_mean", torch.zeros(embedding_dim))
-        self.register_buffer("feature_scale", torch.ones(embedding_dim))
         self.reset_parameters(seed)
 
     @torch.no_grad()
@@ -86,11 +110,6 @@ class MLPHead(nn.Module):
             layer.weight.uniform_(-bound, bound, generator=generator)
             layer.bias.uniform_(-bound, bound, generator=generator)
 
-    def set_feature_statistics(self, mean: Tensor, scale: Tensor) -> None:
-        """Take the mean and scale (both ``[D]``) that features are standardised by; saved with the head."""
-        self.feature_mean.copy_(mean)
-        self.feature_scale.copy_(scale)
-
     def dropout_mask(self, rows: int, generator: torch.Generator) -> Tensor | None:
         """One draw of scaled keep-or-drop factors ``[rows, W]``, or ``None`` where nothing is dropped."""
         if self.dropout == 0:
@@ -99,6 +118,6 @@ class MLPHead(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Logits ``[B, C]`` of features ``[B, D]``; ``mask`` ``[B, W]`` multiplies the hidden units."""
-        hidden = F.gelu(self.hidden((features - self.feature_mean) / self.feature_scale))
+        hidden = F.gelu(self.hidden(self.standardised(features)))
         logits: Tensor = self.output(hidden if mask is None else hidden * mask)
         return logits

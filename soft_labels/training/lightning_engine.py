@@ -87,7 +87,7 @@ def module_of(data: EmbeddedDataset, spec: RunSpec, calibration: str = "none") -
         spec: The spec.
         calibration: A row of ``soft_labels.training.calibration.CALIBRATIONS``.
     """
-    return SoftLabelModule(data.num_classes, data.embedding_dim, data.ordinal, calibration, **spec.head())
+    return SoftLabelModule(data.num_classes, data.embedding_dim, data.ordinal, calibration, **spec.of_module())
 
 
 def loaders_of(data: EmbeddedDataset, spec: RunSpec, monitor_test: bool) -> EmbeddedDataModule:
@@ -122,7 +122,7 @@ class _Recorder(Callback):
         """Take the training values of the epoch before, and this epoch's learning rate."""
         if trainer.current_epoch:
             self._take(trainer, "train/")
-        self._curve["lr"].append(trainer.optimizers[0].param_groups[0]["lr"])
+        self._curve["lr"].append(trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else math.nan)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Take the last epoch's training values."""
@@ -155,4 +155,6 @@ class _Recorder(Callback):
         """Why training ended."""
         if self._pruned:
             return "pruned"
+        if spec.kind.solved:
+            return "solved"
         return "max_epochs" if len(self._curve["lr"]) == spec.max_epochs else "early_stopping"

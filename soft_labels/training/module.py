@@ -18,13 +18,14 @@ from soft_labels.errors import ConfigError, TrainingError
 from soft_labels.metrics import MeanLoss, all_metrics, core_metrics
 from soft_labels.training.best import migrated
 from soft_labels.training.calibration import make_calibration
-from soft_labels.training.heads import MLPHead
+from soft_labels.training.heads import Head
 from soft_labels.training.objectives import Aim, Objective, item_losses
+from soft_labels.training.solved import SolvedHead
 from soft_labels.training.spec import HeadSpec, check_honoured
 
 # Fields of a spec that the module trains with; a field that is new is refused until it is honoured and named here.
 HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "scheduler", "plateau_factor",
-            "plateau_patience", "standardize", "seed", "loss")  # fmt: skip
+            "plateau_patience", "standardize", "seed", "loss", "head", "neighbours")  # fmt: skip
 # Metrics of single batches cost more than the step; batches held for a whole epoch hold the whole data set.
 _BATCHES_HELD = 64
 _TO_CALIBRATE = "to_calibrate"
@@ -56,7 +57,7 @@ class SoftLabelModule(LightningModule):
         ConfigError: A setting is out of its range or no row of its table, or the classes do not define the loss.
     """
 
-    head: MLPHead
+    head: Head
 
     def __init__(
         self, num_classes: int, embedding_dim: int, ordinal: bool = False, calibration: str = "none", **settings: Any
@@ -76,7 +77,8 @@ class SoftLabelModule(LightningModule):
                 **self.spec.settings(),
             }
         )
-        self.head = MLPHead(embedding_dim, num_classes, self.spec.hidden_width, self.spec.dropout, self.spec.seed)
+        self.head = self.spec.kind.make(embedding_dim, num_classes, self.spec)
+        self.automatic_optimization = not self.spec.kind.solved
         self.split_metrics = nn.ModuleDict()
         self._judged_by: Aim | None = None
         self._trained_by: Aim | None = None
@@ -107,6 +109,21 @@ class SoftLabelModule(LightningModule):
         self._judged_by = self._objective.judged_by(data.dataset.observed)
         if stage == "fit" and self.spec.standardize:
             self.head.set_feature_statistics(*data.feature_statistics())
+        if stage == "fit" and isinstance(self.head, SolvedHead):
+            self._solve(self.head, data)
+
+    def _solve(self, head: SolvedHead, data: EmbeddedDataset) -> None:
+        """Solve the head before the one epoch that judges it.
+
+        Raises:
+            ConfigError: Several processes would each solve it.
+        """
+        if self.trainer.world_size > 1:
+            raise ConfigError(f"head {self.spec.head} is solved by one process, got {self.trainer.world_size}; "
+                              "set trainer.devices=1")  # fmt: skip
+        rows = data.dataset.rows("train")
+        aim = self._objective.trained_by(data.dataset.observed, self.spec.seed, 0).take(rows)
+        head.solve(torch.cat(list(data.features.batches(rows.numpy()))), aim)
 
     def _data(self) -> EmbeddedDataset:
         """The data in use."""
@@ -119,10 +136,10 @@ class SoftLabelModule(LightningModule):
             raise ConfigError("wanted trainer.fit(module, datamodule=...) with a data module of this package, got none")
         return datamodule
 
-    def _aim(self, whole: Aim | None, batch: Batch) -> Aim:
-        """What a batch is trained towards or judged by."""
+    def _aim(self, whole: Aim | None, rows: Tensor) -> Aim:
+        """What some items are trained towards or judged by."""
         assert whole is not None  # noqa: S101 (set before the first batch)
-        return Aim(*(None if part is None else part[batch.rows] for part in whole))  # type: ignore[arg-type]
+        return whole.take(rows)
 
     def _here(self, aim: Aim) -> Aim:
         """The aim on the device."""
@@ -142,8 +159,10 @@ class SoftLabelModule(LightningModule):
         self._judge_here()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam, and the plateau schedule if chosen."""
+        """Adam, and the plateau schedule if chosen; nothing for a head that is solved."""
         spec = self.spec
+        if spec.kind.solved:
+            return []
         optimizer = torch.optim.Adam(self.head.parameters(), lr=spec.lr, weight_decay=spec.weight_decay, fused=True)
         if spec.scheduler == "none":
             return optimizer
@@ -162,23 +181,29 @@ class SoftLabelModule(LightningModule):
             self._mask_generator = torch.Generator(self.device)
         self._mask_generator.manual_seed(epoch_seed(self.spec.seed, self.current_epoch, "dropout"))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of this process's share; averaged over processes it is the mean over the whole mini-batch."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Loss of this process's share; averaged over processes it is the mean over the whole mini-batch.
+
+        A head that is solved has none: its training items are only counted.
+        """
         processes = self._processes
         mask = self.head.dropout_mask(batch.global_size, self._mask_generator)
         if mask is not None and processes > 1:
             mask = mask[self.global_rank :: processes]
         logits = self.head(batch.features, mask)
-        aim = self._aim(self._trained_by, batch)
+        aim = self._aim(self._trained_by, batch.rows)
         self._train_outputs.append((logits.detach(), batch, aim))
         if len(self._train_outputs) == _BATCHES_HELD:
             self._count_train_outputs()
+        if self.spec.kind.solved:
+            return None
         return item_losses(self._objective.loss, aim, logits).sum() * (processes / batch.global_size)
 
     def on_train_epoch_end(self) -> None:
-        """Log the training split's curves."""
+        """Log the training split's curves; a head that is solved has no other epoch."""
         self._count_train_outputs()
         self._log_split("train")
+        self.trainer.should_stop |= self.spec.kind.solved
 
     def _count_train_outputs(self) -> None:
         """Count the batches held so far into the training split's metrics, many at once, and let them go."""
@@ -241,7 +266,7 @@ class SoftLabelModule(LightningModule):
 
     def _update(self, split: SplitName, logits: Tensor, batch: Batch) -> None:
         """Count a batch of evaluation into a split's metrics."""
-        losses = item_losses(self._objective.loss, self._aim(self._judged_by, batch), logits)
+        losses = item_losses(self._objective.loss, self._aim(self._judged_by, batch.rows), logits)
         self._metrics_of(split).update(losses, logits, *_labels_of([batch]))
 
     def _metrics_of(self, split: SplitName) -> "_SplitMetrics":

@@ -4,7 +4,6 @@ Both engines read these tables and nothing else about objectives: a row that is 
 and reported.
 """
 
-import difflib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +20,7 @@ from soft_labels.distributions import (
     ranked_probability_score,
     soft_cross_entropy,
 )
-from soft_labels.errors import ConfigError
+from soft_labels.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from soft_labels.training.spec import HeadSpec
@@ -36,6 +35,10 @@ class Aim(NamedTuple):
 
     dist: Tensor
     weight: Tensor | None = None
+
+    def take(self, rows: Tensor) -> "Aim":
+        """That of the items at ``rows``."""
+        return Aim(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -164,9 +167,8 @@ def known(kind: str, name: str, table: Collection[str]) -> str:
         'soft'
     """
     if not isinstance(name, str) or name not in table:  # a configuration may hold anything
-        near = difflib.get_close_matches(str(name), table, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
         article = "an" if kind[0] in "aeiou" else "a"
+        hint = did_you_mean(str(name), table)
         raise ConfigError(f"wanted {article} {kind} of {', '.join(table)}, got {name}{hint}")
     return name
 

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import ConfigError
-from soft_labels.training.heads import MLPHead
+from soft_labels.training.heads import Head
+from soft_labels.training.kinds import HEADS, MLP, HeadKind
 from soft_labels.training.objectives import LOSSES, TARGETS, fields_read, known
 
 Scheduler = Literal["none", "plateau"]
-Ending = Literal["max_epochs", "early_stopping", "pruned"]
+Ending = Literal["max_epochs", "early_stopping", "pruned", "solved"]
 EpochHook = Callable[[int, int, float], bool]
 
 
@@ -38,6 +39,9 @@ class HeadSpec:
             majority class alone, as target hard has it.
         shrinkage: Annotations, spread evenly over all classes, that target shrunk adds to each training item; 0 leaves
             the annotation distribution as it is.
+        head: What kind of head it is: a row of ``soft_labels.training.kinds.HEADS``, which says what it reads of these
+            settings.
+        neighbours: Training items whose labels head neighbours averages.
 
     Raises:
         ConfigError: A value is out of its range, or no row of its table.
@@ -59,21 +63,26 @@ class HeadSpec:
     loss: str = "cross_entropy"
     smoothing: float = 0.0
     shrinkage: float = 0.0
+    head: str = MLP
+    neighbours: int = 20
 
     def __post_init__(self) -> None:
         """Check every value."""
+        self._check({f"a value of {field.name}": getattr(self, field.name) is not None for field in fields(self)})
         known("target", self.target, TARGETS)
         known("loss", self.loss, LOSSES)
+        known("head", self.head, HEADS)
         known("scheduler", self.scheduler, get_args(Scheduler))
         self._check(
             {
                 "a dropout from 0 to below 1": 0 <= self.dropout < 1,
                 "a plateau_factor above 0 and below 1": 0 < self.plateau_factor < 1,
-                "an lr above 0": self.lr > 0,
-                "a weight_decay of at least 0": self.weight_decay >= 0,
+                "a finite lr above 0": 0 < self.lr < math.inf,
+                "a finite weight_decay of at least 0": 0 <= self.weight_decay < math.inf,
                 "a hidden_width of at least 1": self.hidden_width >= 1,
                 "a smoothing from 0 to below 1": 0 <= self.smoothing < 1,
                 "a shrinkage of at least 0": 0 <= self.shrinkage < math.inf,
+                "neighbours of at least 1": self.neighbours >= 1,
                 "a plateau_patience and a seed of at least 0": min(self.plateau_patience, self.seed) >= 0,
             }
         )
@@ -83,6 +92,11 @@ class HeadSpec:
         for words, holds in wanted.items():
             if not holds:
                 raise ConfigError(f"wanted {words}, got {self}")
+
+    @property
+    def kind(self) -> HeadKind:
+        """The row of ``soft_labels.training.kinds.HEADS``."""
+        return HEADS[self.head]
 
     def settings(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
@@ -117,11 +131,11 @@ class RunSpec(HeadSpec):
             {
                 "a batch_size of at least 1": self.batch_size >= 1,
                 "max_epochs and patience of at least 1": min(self.max_epochs, self.patience) >= 1,
-                "a min_delta of at least 0": self.min_delta >= 0,
+                "a finite min_delta of at least 0": 0 <= self.min_delta < math.inf,
             }
         )
 
-    def head(self) -> dict[str, Any]:
+    def of_module(self) -> dict[str, Any]:
         """The settings of the module alone."""
         return {field.name: getattr(self, field.name) for field in fields(HeadSpec)}
 
@@ -135,6 +149,7 @@ CONFIG_KEYS = {
     "patience": "early_stopping.patience",
     "min_delta": "early_stopping.min_delta",
 }
+_OF_HEADS = {name for kind in HEADS.values() for name in kind.reads}
 
 
 def check_honoured(who: str, honoured: Collection[str], spec: HeadSpec, searched: Collection[str] = ()) -> None:
@@ -147,16 +162,25 @@ def check_honoured(who: str, honoured: Collection[str], spec: HeadSpec, searched
         searched: Fields that a search will change.
 
     Raises:
-        ConfigError: A field that neither the trainer nor the target reads differs from its default, or is searched.
+        ConfigError: A field that neither the trainer nor the head nor the target reads differs from its default, or is
+            searched; or the target needs epochs, and the head has none.
     """
-    read = {*honoured, *fields_read(spec.target)}
+    chosen = f"target {spec.target}" if spec.head == MLP else f"head {spec.head} and target {spec.target}"
+    read = {name for name in honoured if name in spec.kind.reads or name not in _OF_HEADS}
+    read.update(fields_read(spec.target))
     for field in fields(spec):
         value = getattr(spec, field.name)
         if field.name not in read and (value != field.default or field.name in searched):
             raise ConfigError(
-                f"{who} with target {spec.target} does not honour {field.name}: wanted its default {field.default}, "
-                f"got {'a search' if field.name in searched else value}; leave it out, or choose a target that reads it"
+                f"{who} with {chosen} does not honour {field.name}: wanted its default {field.default}, got "
+                f"{'a search' if field.name in searched else value}; leave it out, or choose a target or a head that "
+                "reads it"
             )
+    if spec.kind.solved and TARGETS[spec.target].each_epoch:
+        raise ConfigError(
+            f"target {spec.target} is drawn anew in each epoch, and head {spec.head} has none; choose another target, "
+            "such as soft or repeated"
+        )
 
 
 @dataclass(frozen=True)
@@ -165,11 +189,12 @@ class RunResult:
 
     Args:
         spec: What was trained.
-        curve: By key, one value an epoch, ``[T]``: ``lr`` (during the epoch), ``train/loss``, ``train/accuracy``,
-            ``train/kl``, ``train/entropy_corr``, the same of ``val``, and of ``test`` where it was monitored.
+        curve: By key, one value an epoch, ``[T]``: ``lr`` (during the epoch; nan of a head that is solved, which has
+            one), ``train/loss``, ``train/accuracy``, ``train/kl``, ``train/entropy_corr``, the same of ``val``, and of
+            ``test`` where it was monitored.
         best_epoch: The epoch of the lowest ``val/loss``, from 0; the first of equals.
         ending: Why training ended.
-        state: ``state_dict`` of the :class:`~soft_labels.training.heads.MLPHead` at the best epoch, on the CPU;
+        state: ``state_dict`` of the :class:`~soft_labels.training.heads.Head` at the best epoch, on the CPU;
             ``None`` where heads were not asked for.
     """
 
@@ -180,7 +205,7 @@ class RunResult:
     state: dict[str, Tensor] | None
 
 
-def head_of(data: EmbeddedDataset, result: RunResult) -> MLPHead:
+def head_of(data: EmbeddedDataset, result: RunResult) -> Head:
     """The head of a result, on the CPU.
 
     Args:
@@ -192,8 +217,7 @@ def head_of(data: EmbeddedDataset, result: RunResult) -> MLPHead:
     """
     if result.state is None:
         raise ValueError("wanted a result with its head, got one without")
-    spec = result.spec
-    head = MLPHead(data.embedding_dim, data.num_classes, spec.hidden_width, spec.dropout, spec.seed)
+    head = result.spec.kind.make(data.embedding_dim, data.num_classes, result.spec)
     head.load_state_dict(result.state)
     return head
 

@@ -27,6 +27,7 @@ _NOTHING_TO_MEND = (
     "The dirpath has changed from",  # an old checkpoint is tested in a new run's folder
     "Checkpoint directory .* exists and is not empty",  # a run that goes on does so in its folder
     "Couldn't infer the batch indices",  # a prediction carries its rows
+    "The `srun` command is available",  # workers of a cluster are jobs of their own
 )
 _LIGHTNING_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 _IDLE = nullcontext()

@@ -4,6 +4,7 @@ Pure functions over arrays of NumPy or torch: counts ``[N, C]`` and predictions 
 They need nothing else of this project. :func:`trust_report` gives all of it at once.
 """
 
-from soft_labels.trust.report import TrustReport, Yardsticks, trust_report, yardsticks
+from soft_labels.trust.report import TrustReport, trust_report
+from soft_labels.trust.yardsticks import Yardsticks, yardsticks
 
 __all__ = ["TrustReport", "Yardsticks", "trust_report", "yardsticks"]

@@ -88,7 +88,7 @@ def split_interval(values: Floats, overlap: float, level: float = 0.95) -> Inter
 
     Source: Nadeau and Bengio (2003), section 3: the variance is (1 / S + overlap) times that of the splits.
     """
-    if len(values) < 2:
+    if len(values) < 2 or not np.isfinite(values).all():
         return Interval(float(values.mean()), float("nan"), float("nan"))
     variance = (1 / len(values) + overlap) * values.var(ddof=1)
     return _interval(float(values.mean()), _t_half(np.array([variance]), np.array([len(values) - 1]), level))

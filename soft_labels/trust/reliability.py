@@ -18,6 +18,7 @@ class Reliability:
         standard_error: ``[B]`` of ``observed - predicted``, from the spread of the pairs; nan for one pair.
         pairs: ``[B]`` pairs of item and class.
         error: Mean over pairs of ``|observed - predicted|`` of their bin, probability.
+        values: ``[N]`` items' values whose mean is ``error``, for an interval; signs and bins are taken as given.
     """
 
     predicted: Floats
@@ -25,6 +26,7 @@ class Reliability:
     standard_error: Floats
     pairs: NDArray[np.int64]
     error: float
+    values: Floats
 
 
 def reliability(counts: Numbers, predictions: Numbers, bins: int = 10) -> Reliability:
@@ -57,4 +59,8 @@ def reliability(counts: Numbers, predictions: Numbers, bins: int = 10) -> Reliab
     gap = observed - predicted
     with np.errstate(divide="ignore", invalid="ignore"):
         standard_error = np.sqrt(np.maximum(squares - gap**2, 0) / (number - 1))
-    return Reliability(predicted, observed, standard_error, number, float(number @ np.abs(gap) / number.sum()))
+    sign = np.zeros(bins)
+    sign[there] = np.sign(gap)
+    values = (sign[bin_of] * (label_dist - pred_dist)).reshape(counts.shape).mean(1)
+    error = float(number @ np.abs(gap) / number.sum())
+    return Reliability(predicted, observed, standard_error, number, error, values)

@@ -1,125 +1,20 @@
 """Everything that a reader needs beside a KL, from counts and predictions alone."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soft_labels.errors import DataError
 from soft_labels.trust.decomposition import decompose
-from soft_labels.trust.dirichlet import DirichletMixture, best, fit_mixtures
-from soft_labels.trust.floor import ceiling_range, class_marginal, constant_kl, floor_range, kl_floor, split_half
-from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, entropies, shares
+from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred, shares
 from soft_labels.trust.intervals import Interval, correlation_values, ratio_values, seed_interval
 from soft_labels.trust.peers import peer_metrics
-from soft_labels.trust.prior import PriorWorth, prior_worth
+from soft_labels.trust.prior import annotations_saved
 from soft_labels.trust.reliability import reliability
-from soft_labels.trust.sets import fit_sets
-from soft_labels.trust.worth import AnnotatorCurve, Reach, annotator_curve
-
-NAN = float("nan")
-Measured = TypeVar("Measured")
-_HALVES_SEED = 0
-
-
-@dataclass(frozen=True)
-class Yardsticks:
-    """What a data set allows, whatever the model; measured once and handed to the reports of all models.
-
-    Args:
-        counts: ``[N, C]`` of the items that judge.
-        marginal: ``[C]`` class marginal of the training items.
-        usual_entropy: Median label_entropy of the training items, nats.
-        marginal_kl: ``[N]`` KL of the class marginal, nats.
-        floors: ``[N]`` KL of a perfect model, nats; nan where annotations do not tell.
-        uniform: Mean KL of the uniform distribution, nats.
-        floor_range: Lowest and highest mean floor over mixtures of different sizes, nats.
-        ceiling_range: Lowest and highest ceiling of the entropy correlation over the same mixtures.
-        split_half: Ceiling of the entropy correlation without a model of annotators: the root of Spearman-Brown.
-        mixture: Of the true distributions, the one with the lowest BIC; ``None`` where annotations do not tell.
-        curve: Annotators against annotators, on the items ``judging``; ``None`` where nobody can be left over.
-        judging: Rows that judge worth, prior and sets: all, or half of them where no validation items were given.
-        choosing: Rows that choose strengths and thresholds where no validation items were given, else none.
-        val_counts: ``[V, C]`` of the items that choose.
-        notes: What could not be measured, and why.
-    """
-
-    counts: Floats
-    marginal: Floats
-    usual_entropy: float
-    marginal_kl: Floats
-    floors: Floats
-    uniform: float
-    floor_range: tuple[float, float]
-    ceiling_range: tuple[float, float]
-    split_half: float
-    mixture: DirichletMixture | None
-    curve: AnnotatorCurve | None
-    judging: NDArray[np.int64]
-    choosing: NDArray[np.int64]
-    val_counts: Floats
-    notes: tuple[str, ...]
-
-
-def yardsticks(
-    counts: Numbers, *, val_counts: Numbers | None = None, train_counts: Numbers | None = None
-) -> Yardsticks:
-    """Measure what a data set allows: constants, floor, ceiling and how well annotators know one another.
-
-    Args:
-        counts: ``[N, C]`` of the test items.
-        val_counts: ``[V, C]`` of the items that choose; without them a half of the test items, drawn with a fixed
-            seed, chooses and the other half judges whatever needs a choice.
-        train_counts: ``[M, C]`` for the class marginal; without them it is that of the test items, which makes the
-            constant a little better than it could be.
-
-    Raises:
-        DataError: Counts are malformed.
-    """
-    rows = as_counts(counts)
-    train = rows if train_counts is None else as_counts(train_counts, "train_counts")
-    notes = [] if train_counts is not None else ["no training counts given: the class marginal is that of these items"]
-    judging, choosing = np.arange(len(rows)), np.arange(0)
-    if val_counts is None:
-        order = np.random.default_rng(_HALVES_SEED).permutation(len(rows))
-        choosing, judging = np.sort(order[: len(rows) // 2]), np.sort(order[len(rows) // 2 :])
-        notes.append(
-            f"no validation counts given: {len(choosing)} items drawn with seed {_HALVES_SEED} choose strengths and "
-            f"thresholds, the other {len(judging)} judge worth, prior and sets"
-        )
-    val = rows[choosing] if val_counts is None else as_counts(val_counts, "val_counts")
-    given = [rows] + [part for part, name in ((val, val_counts), (train, train_counts)) if name is not None]
-    marginal, classes = class_marginal(train), rows.shape[1]
-    mixtures = _or_note(lambda: fit_mixtures(np.concatenate(given)), notes) or ()
-    halves = _or_note(lambda: split_half(rows), notes)
-    return Yardsticks(
-        counts=rows,
-        marginal=marginal,
-        usual_entropy=float(np.median(entropies(shares(train)))),
-        marginal_kl=constant_kl(rows, marginal),
-        floors=kl_floor(rows, best(mixtures)) if mixtures else np.full(len(rows), NAN),
-        uniform=float(constant_kl(rows, np.full(classes, 1 / classes)).mean()),
-        floor_range=floor_range(rows, mixtures) if mixtures else (NAN, NAN),
-        ceiling_range=ceiling_range(rows, mixtures) if mixtures else (NAN, NAN),
-        split_half=halves.ceiling if halves else NAN,
-        mixture=best(mixtures) if mixtures else None,
-        curve=_or_note(lambda: annotator_curve(rows[judging], val, marginal), notes),
-        judging=judging,
-        choosing=choosing,
-        val_counts=val,
-        notes=tuple(notes),
-    )
-
-
-def _or_note(measure: Callable[[], Measured], notes: list[str]) -> Measured | None:
-    """A measurement, or a note why it cannot be made."""
-    try:
-        return measure()
-    except DataError as error:
-        notes.append(str(error))
-        return None
+from soft_labels.trust.sets import PredictionSets, fit_sets
+from soft_labels.trust.worth import Reach, worth_interval
+from soft_labels.trust.yardsticks import NAN, Yardsticks, yardsticks
 
 
 @dataclass(frozen=True)
@@ -186,6 +81,8 @@ class TrustReport:
     share_of_achievable_low: float
     share_of_achievable_high: float
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
     entropy_corr: float
     entropy_corr_low: float
     entropy_corr_high: float
@@ -200,19 +97,41 @@ class TrustReport:
     prior_annotators: tuple[int, ...]
     prior_equals: tuple[float, ...]
     prior_saved: tuple[float, ...]
+    prior_saved_low: tuple[float, ...]
+    prior_saved_high: tuple[float, ...]
     set_level: float
     set_share: float
+    set_share_low: float
+    set_share_high: float
     set_size: float
+    set_size_low: float
+    set_size_high: float
     set_share_majority: float
     reliability_error: float
+    reliability_error_low: float
+    reliability_error_high: float
     dist_ce: float
+    dist_ce_low: float
+    dist_ce_high: float
     ent_ce: float
+    ent_ce_low: float
+    ent_ce_high: float
     ent_ce_constant: float
     rank_cs: float
+    rank_cs_low: float
+    rank_cs_high: float
     manhattan: float
+    manhattan_low: float
+    manhattan_high: float
     wasserstein: float
+    wasserstein_low: float
+    wasserstein_high: float
     po_jsd: float
+    po_jsd_low: float
+    po_jsd_high: float
     soft_accuracy: float
+    soft_accuracy_low: float
+    soft_accuracy_high: float
     notes: tuple[str, ...]
 
 
@@ -271,7 +190,7 @@ def trust_report(
         floor_low=yard.floor_range[0],
         floor_high=yard.floor_range[1],
         **_ends("share_of_achievable", _share(yard, parts.kl)),
-        accuracy=float((log_pred.argmax(-1) == rows.argmax(-1)).mean()),
+        **_ends("accuracy", seed_interval((log_pred.argmax(-1) == rows.argmax(-1)).astype(np.float64))),
         **_ends("entropy_corr", _over(correlation_values(parts.pred_entropy, parts.label_entropy))),
         ceiling_low=yard.ceiling_range[0],
         ceiling_high=yard.ceiling_range[1],
@@ -279,7 +198,7 @@ def trust_report(
         **_worth(yard, log_pred),
         **_prior(yard, log_pred, val_pred),
         **_sets(yard, log_pred, val_pred, set_level),
-        reliability_error=float(np.mean([reliability(rows, each).error for each in log_pred])),
+        **_ends("reliability_error", seed_interval(np.stack([reliability(rows, each).values for each in log_pred]))),
         ent_ce_constant=float(np.abs(parts.label_entropy - yard.usual_entropy).mean()),
         **_peers(rows, log_pred, ordinal),
         notes=tuple(notes),
@@ -321,9 +240,11 @@ def _ends(name: str, interval: Interval) -> dict[str, Any]:
 
 
 def _peers(rows: Floats, log_pred: Floats, ordinal: bool) -> dict[str, Any]:
-    """Other authors' metrics, means over seeds and items."""
-    means = {name: float(values.mean()) for name, values in peer_metrics(rows, log_pred).items()}
-    return means if ordinal else {**means, "wasserstein": NAN}
+    """Other authors' metrics."""
+    found = {name: seed_interval(values) for name, values in peer_metrics(rows, log_pred).items()}
+    if not ordinal:
+        found["wasserstein"] = Interval(NAN, NAN, NAN)
+    return {key: value for name, interval in found.items() for key, value in _ends(name, interval).items()}
 
 
 def _over(values: Floats) -> Interval:
@@ -342,51 +263,53 @@ def _share(yard: Yardsticks, kl: Floats) -> Interval:
 
 
 def _worth(yard: Yardsticks, log_pred: Floats) -> dict[str, Any]:
-    """Worth in annotators, mean over seeds."""
+    """Worth in annotators."""
     if yard.curve is None:
         return {**_ends("worth", Interval(NAN, NAN, NAN)), "worth_reach": "unknown"}
     each = [yard.curve.worth(log_pred[seed, yard.judging]) for seed in range(len(log_pred))]
     reaches = {worth.reach for worth in each}
-    if reaches == {"within"}:
-        return {**_ends("worth", seed_interval(np.stack([worth.values for worth in each]))), "worth_reach": "within"}
-    mean = float(np.mean([worth.annotators for worth in each]))
-    return {**_ends("worth", Interval(mean, NAN, NAN)), "worth_reach": "mixed" if len(reaches) > 1 else reaches.pop()}
+    return {**_ends("worth", worth_interval(each)), "worth_reach": "mixed" if len(reaches) > 1 else reaches.pop()}
 
 
 def _prior(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None) -> dict[str, Any]:
-    """The model as a prior, mean over seeds."""
-    each = [] if yard.curve is None or val_pred is None else _priors(yard, yard.curve, log_pred, val_pred)
-    number = each[0].annotators if each else ()
-    equals = [float(np.mean([prior.equals[place].annotators for prior in each])) for place in range(len(number))]
+    """The model as a prior."""
+    if yard.curve is None or val_pred is None:
+        nothing: dict[str, Any] = dict.fromkeys(("annotators", "equals", "saved", "saved_low", "saved_high"), ())
+        return {"prior_strength": NAN, **{f"prior_{name}": none for name, none in nothing.items()}}
+    found = annotations_saved(
+        yard.counts[yard.judging], log_pred[:, yard.judging], yard.val_counts, val_pred,
+        marginal=yard.marginal, curve=yard.curve,
+    )  # fmt: skip
+    equals = tuple(zip(found.equals, found.annotators, strict=True))
     return {
-        "prior_strength": float(np.mean([prior.strength for prior in each])) if each else NAN,
-        "prior_annotators": number,
-        "prior_equals": tuple(equals),
-        "prior_saved": tuple(equal - k for equal, k in zip(equals, number, strict=True)),
+        "prior_strength": found.strength,
+        "prior_annotators": found.annotators,
+        "prior_equals": tuple(one.value for one, _ in equals),
+        "prior_saved": tuple(one.value - k for one, k in equals),
+        "prior_saved_low": tuple(one.low - k for one, k in equals),
+        "prior_saved_high": tuple(one.high - k for one, k in equals),
     }
-
-
-def _priors(yard: Yardsticks, curve: AnnotatorCurve, log_pred: Floats, val_pred: Floats) -> list[PriorWorth]:
-    """What each seed saves."""
-    return [
-        prior_worth(curve, yard.counts[yard.judging], test[yard.judging], yard.val_counts, val)
-        for test, val in zip(log_pred, val_pred, strict=True)
-    ]
 
 
 def _sets(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None, level: float) -> dict[str, Any]:
-    """Prediction sets, mean over seeds."""
+    """Prediction sets."""
+    unknown = Interval(NAN, NAN, NAN)
     if val_pred is None:
-        return {"set_level": level, "set_share": NAN, "set_size": NAN, "set_share_majority": NAN}
-    counts, test = yard.counts[yard.judging], log_pred[:, yard.judging]
-    majority = np.eye(counts.shape[1])[yard.val_counts.argmax(1)]
-    fitted = [
-        fit_sets(yard.val_counts, val, level).judge(counts, each) for each, val in zip(test, val_pred, strict=True)
-    ]
-    hard = [fit_sets(majority, val, level).judge(counts, each) for each, val in zip(test, val_pred, strict=True)]
+        ends = {**_ends("set_share", unknown), **_ends("set_size", unknown)}
+        return {"set_level": level, **ends, "set_share_majority": NAN}
+    test, majority = log_pred[:, yard.judging], np.eye(yard.counts.shape[1])[yard.val_counts.argmax(1)]
+    share, size = _held(yard, test, [fit_sets(yard.val_counts, val, level) for val in val_pred])
+    hard, _ = _held(yard, test, [fit_sets(majority, val, level) for val in val_pred])
     return {
         "set_level": level,
-        "set_share": float(np.mean([quality.share for quality in fitted])),
-        "set_size": float(np.mean([quality.size for quality in fitted])),
-        "set_share_majority": float(np.mean([quality.share for quality in hard])),
+        **_ends("set_share", seed_interval(share)),
+        **_ends("set_size", seed_interval(size)),
+        "set_share_majority": float(hard.mean()),
     }
+
+
+def _held(yard: Yardsticks, test: Floats, fitted: list[PredictionSets]) -> tuple[Floats, Floats]:
+    """Share of each item's answers that its set holds, and the set's size, ``[S, N]``."""
+    members = np.stack([sets.members(each) for sets, each in zip(fitted, test, strict=True)])
+    held = (shares(yard.counts[yard.judging]) * members).sum(-1)
+    return held, members.sum(-1).astype(np.float64)

@@ -13,10 +13,13 @@ from scipy.special import log_softmax, rel_entr, softmax
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.commands.compare import _Options, compare
-from soft_labels.commands.compare_tables import CompareResult, print_result
+from soft_labels.commands.compare_result import CompareResult
+from soft_labels.commands.compare_tables import print_result
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, read_arms
 from soft_labels.training.heads import MLPHead
+from soft_labels.training.solved_runs import solved_runs
+from soft_labels.training.spec import RunSpec
 from tests.conftest import RunCli
 from tests.toys import SeededData, SeededEncoder
 
@@ -73,7 +76,7 @@ def test_testing_after_a_fit_adds_no_point_to_its_curves(comparison: CompareResu
 def test_the_table_shows_every_arm_its_difference_to_the_baseline_and_what_they_rest_on(
     comparison: CompareResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_result(comparison)
+    print_result(comparison, Path("kept"))
     out = capsys.readouterr().out
     for arm in ("soft", "hard_t"):
         difference = (comparison.metrics[arm]["kl"] - comparison.metrics["hard"]["kl"]).mean()
@@ -81,6 +84,19 @@ def test_the_table_shows_every_arm_its_difference_to_the_baseline_and_what_they_
     assert "split seed 0" in out
     assert "ties to the lowest" in out
     assert "tensorboard --logdir" in out
+
+
+def test_effects_are_those_of_the_report_with_intervals_over_seeds_and_items(comparison: CompareResult) -> None:
+    assert [(one.arm, one.metric) for one in comparison.effects] == [
+        (arm, metric) for arm in ("soft", "hard_t") for metric in ("accuracy", "kl", "entropy_corr")
+    ]
+    for one in comparison.effects:
+        values, base = (comparison.metrics[arm][one.metric] for arm in (one.arm, "hard"))
+        assert one.difference == pytest.approx((values - base).mean(), abs=1e-5)
+        assert one.low <= one.difference <= one.high
+    kl = comparison.effects[1]
+    assert kl.verdict == "better"
+    assert kl.high < 0
 
 
 def test_no_seed_is_refused() -> None:
@@ -142,6 +158,28 @@ def table(out: str) -> tuple[list[str], dict[str, list[str]]]:
     return cells[0], found
 
 
+def test_an_ensemble_and_a_head_without_a_seed_have_one_value(folder: Path) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "soft": {"model.target": "soft"},
+        "both": {"from": "soft", "ensemble": True},
+        "convex": {"model.head": "logistic", "model.weight_decay": 0.03},
+        "convex_t": {"from": "convex", "calibration": "temperature"},
+    }
+    place = [f"--data.store={folder / 'store'}", f"--trainer.default_root_dir={folder / 'alone'}"]
+    found = compare([*OPTIONS, *place, "--trainer.max_epochs=1"], read_arms(forms, "soft"), seeds=2)
+    assert {name: len(values["kl"]) for name, values in found.metrics.items()} == {
+        "soft": 2, "both": 1, "convex": 1, "convex_t": 1,
+    }  # fmt: skip
+    assert "no seed, hence one value: both, convex, convex_t" in found.notes
+    runs = sorted(path.name.rsplit("-", 3)[0] for path in found.folder.iterdir())
+    assert runs == ["convex-seed0", "soft-seed0", "soft-seed1"]
+    data = SeededData(items=600, encoder=SeededEncoder(), store=folder / "store").embedded
+    (alone,) = solved_runs(data, [RunSpec(head="logistic", weight_decay=0.03)], monitor_test=True, keep_heads=False,
+                           after_epoch=None)  # fmt: skip
+    assert found.metrics["convex"]["kl"][0] == pytest.approx(alone.curve["test/kl"][0], abs=1e-6)
+    assert found.metrics["both"]["kl"][0] < found.metrics["soft"]["kl"].mean(), "KL is convex"
+
+
 @pytest.mark.slow
 def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunCli, tmp_path: Path) -> None:
     options = (*OPTIONS, f"--data.store={tmp_path / 'store'}", f"--trainer.default_root_dir={tmp_path}", "--seeds=1")
@@ -150,6 +188,15 @@ def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunC
     headings, rows = table(done.out)
     assert headings == ["arm", "accuracy ↑", "KL to annotators, nats ↓", "entropy correlation ↑"]
     assert [name for name in rows if name][:3] == ["soft", "hard", "hard_t"]
+    assert "best epoch is the last" in done.out
+    kept = tmp_path / "lightning_logs" / "compare" / "seeded"
+    again = run_cli("compare", "--show", str(kept))
+    assert (again.code, again.out) == (0, done.out)
+    told = run_cli("compare", f"--show={kept}", "--json=true")
+    assert json.loads(told.out) == json.loads((kept / "compare.json").read_text())
+    events = EventAccumulator(str(kept / "tensorboard" / "arms" / "hard_t"))
+    events.Reload()
+    assert {"trust/overconfidence", "trust/vagueness", "trust/floor", "test/kl"} <= set(events.Tags()["scalars"])
     (run,) = (tmp_path / "lightning_logs" / "seeded").glob("hard-*")
     data = SeededData(600, encoder=SeededEncoder(), store=tmp_path / "store")
     assert rows["hard_t"][1] == f"{by_hand(run, data):.3f}"
@@ -175,7 +222,7 @@ def test_a_part_of_the_arms_may_be_compared(run_cli: RunCli, tmp_path: Path) -> 
         ({"data.split_seed": 1}, "arm odd: wanted settings of the head, got data.init_args.split_seed"),
         ({"seed_everything": 1}, "arm odd: wanted settings of the head, got seed_everything"),
         ({"space": {"model.lr": {"categorical": [1]}}}, "arm odd: compare searches nothing"),
-        ({"from": "hard"}, "arm odd: wanted from and calibration alone"),
+        ({"from": "hard"}, "arm odd: wanted from with calibration, ensemble or both"),
     ],
 )
 def test_an_arm_that_cannot_be_compared_is_one_message_before_anything_is_trained(
@@ -204,3 +251,14 @@ def test_compare_prints_both_targets_and_where_to_look(run_cli: RunCli, trained:
 def test_compare_takes_the_saved_config_of_a_run(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     config = f"--config={trained.folder}/config.yaml"
     assert run_cli("compare", config, "--seeds=1", f"--trainer.default_root_dir={tmp_path}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("--data.folds=4", "fold 0 of 4, split seed 0"), ("--data.split_file={}", "a given split")]
+)
+def test_folds_and_given_splits_are_told(option: str, said: str, folder: Path, tmp_path: Path) -> None:
+    SeededData(items=600, split_seed=3).dataset.split.save(tmp_path / "split.json", {})
+    options = [*OPTIONS, "--trainer.max_epochs=2", f"--data.store={folder / 'store'}",
+               f"--trainer.default_root_dir={tmp_path}", option.format(tmp_path / "split.json")]  # fmt: skip
+    result = compare(options, read_arms(ARMS, "hard"), seeds=1)
+    assert result.notes[0].endswith(said)

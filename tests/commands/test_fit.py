@@ -162,3 +162,48 @@ def test_nothing_is_said_that_a_person_cannot_mend(trained: Any, tmp_path: Path)
     assert "48 found" in done.stderr
     assert "litlogger" not in done.stderr
     assert "site-packages" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["logistic", "neighbours"])
+def test_a_head_that_is_solved_is_fitted_tested_and_asked_as_any_other(
+    run_cli: RunCli, toy_options: tuple[str, ...], tmp_path: Path, head: str
+) -> None:
+    options = [option for option in toy_options if "hidden_width" not in option]
+    place = (f"--trainer.default_root_dir={tmp_path}", "--trainer.enable_progress_bar=false")
+    result = run_cli("fit", *options, *place, f"--model.head={head}", "--model.calibration=temperature")
+    assert result.code == 0
+    assert f"head {head} is solved at once: trainer.max_epochs" in result.err
+    assert "best epoch 0 by val/loss" in result.err
+    checkpoint = next(tmp_path.rglob("best.ckpt"))
+    assert torch.load(checkpoint, weights_only=True)["hyper_parameters"]["head"] == head
+    for command in ("test", "predict"):
+        assert run_cli(command, *options, *place, f"--ckpt_path={checkpoint}").code == 0
+    with next(tmp_path.rglob("predictions.csv")).open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 80
+    assert all(abs(sum(float(row[f"p_{name}"]) for name in ("low", "middle", "high")) - 1) < 1e-5 for row in rows)
+
+
+SEEDED = ("--data=tests.toys.SeededData", "--data.encoder=tests.toys.SeededEncoder", "--data.items=120")
+
+
+@pytest.mark.slow
+def test_without_a_test_part_heads_are_trained_and_validated_but_not_judged(
+    run_cli: RunCli, quick: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = (*SEEDED, f"--data.store={tmp_path}/store", f"--trainer.default_root_dir={tmp_path}/runs", *quick)
+    whole = (*options, "--data.split_ratios=[0.8,0.2,0]")
+    assert run_cli("fit", *whole).code == 0
+    (folder,) = (tmp_path / "runs" / "lightning_logs" / "seeded").iterdir()
+    split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+    assert (len(split["train"]), len(split["val"]), split["test"]) == (96, 24, [])
+    checkpoint = f"--ckpt_path={folder}/checkpoints/best.ckpt"
+    assert run_cli("validate", *whole, checkpoint).code == 0
+    for command, more in (("test", (checkpoint,)), ("compare", ("--seeds=1",))):
+        refused = run_cli(command, *whole, *more)
+        assert (refused.code, refused.out) == (2, "")
+        assert "seeded has no test part, by which heads are judged; validation chose them" in refused.err
+    again = run_cli("fit", *options, f"--data.split_file={folder}/split.json")
+    assert again.code == 0
+    assert f"there is no test part: heads can be trained and chosen, not judged ({folder}/split.json)" in again.err

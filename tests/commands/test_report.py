@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -17,15 +18,17 @@ from tests.conftest import RunCli
 from tests.report.toy_experiment import CALIBRATED, ToySet, write_experiment
 
 POLITENESS = ("very impolite", "impolite", "neither", "polite", "very polite")
-FIGURES = [f"figure{number}" for number in range(1, 6)]
-VOID = {"meta", "rect", "circle", "line", "polyline"}
+FIGURES = [
+    "ladder", "effects", "entropy", "reliability", "training", "same_class", "median", "spread", "histogram",
+]  # fmt: skip
+VOID = {"meta"}
 
 
 @pytest.fixture(scope="module")
 def experiment(run_cli: RunCli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiment")
     sets = [ToySet(), ToySet("popquorn", POLITENESS, ordinal=True), ToySet("own <set>", ("a", "b|c"), text=None)]
-    write_experiment(folder, sets, CALIBRATED)
+    write_experiment(folder, [replace(toy, seeds=2, splits=2, items=30) for toy in sets], CALIBRATED)
     result = run_cli("report", folder)
     assert result.code == 0
     assert str(folder / "report" / "report.html") in result.out
@@ -39,11 +42,15 @@ def files_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_the_command_writes_a_page_markdown_tables_and_figures(experiment: Path) -> None:
     written = files_of(experiment / "report")
-    views = ("fixed", "redrawn")
-    tables = {f"{name}-{view}" for name in ("table3", "table3-tests", "table4", "further-metrics") for view in views}
-    tables |= {"table1-datasets", "table2-hyperparameters", "samplers"}
-    expected = {f"tables/{name}.csv" for name in tables} | {f"figures/{name}.svg" for name in FIGURES}
-    assert written.keys() == expected | {"report.html", "report.md"}
+    figures = {f"figures/{name}{kind}" for name in FIGURES for kind in (".csv", ".svg", ".pdf")}
+    assert {name for name in written if name.startswith("figures/")} == figures
+    assert {
+        "report.html",
+        "report.md",
+        "summary.json",
+        "tables/table1-datasets.csv",
+        "tables/table3-redrawn.csv",
+    } <= written.keys()
 
 
 @pytest.mark.slow
@@ -53,6 +60,23 @@ def test_another_process_writes_the_same_bytes(experiment: Path, tmp_path: Path)
     result = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
     assert "again/report.html" in result.stdout
     assert files_of(tmp_path / "again") == files_of(experiment / "report")
+
+
+@pytest.mark.slow
+def test_what_an_earlier_report_had_and_this_one_has_not_is_removed_and_named(
+    run_cli: RunCli, small: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    kept = out / "figures" / "mine.txt"
+    stale = [out / "figures" / "figure1.svg", out / "tables" / "old.csv"]
+    for path in (kept, *stale):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("old", encoding="utf-8")
+    result = run_cli("report", small, f"--out={out}")
+    assert result.code == 0
+    assert all(f"removed {path}" in result.out for path in stale)
+    assert not any(path.exists() for path in stale)
+    assert kept.exists()
 
 
 class Page(HTMLParser):
@@ -88,40 +112,53 @@ def page(experiment: Path) -> Page:
 
 @pytest.mark.slow
 def test_the_page_loads_nothing_and_runs_nothing(experiment: Path, page: Page) -> None:
-    assert not {"script", "link", "img", "iframe", "object", "image", "use"} & {tag for tag, _ in page.tags}
+    assert not {"script", "link", "img", "iframe", "object", "image"} & {tag for tag, _ in page.tags}
     targets = [value for _, attributes in page.tags for key, value in attributes.items() if key in {"href", "src"}]
     assert targets
-    assert all(target and target.startswith("#section") for target in targets)
+    assert all(target and target.startswith("#") for target in targets)
     text = (experiment / "report" / "report.html").read_text(encoding="utf-8")
     assert "http" not in text
     assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
 
 
 def test_names_on_the_page_are_used_once_and_lead_somewhere(page: Page) -> None:
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(names) == len(set(names))
-    fills = {attributes["fill"] for tag, attributes in page.tags if tag == "rect" and "fill" in attributes}
-    assert fills <= {f"url(#{name})" for name in names}
-    assert {attributes["href"] for tag, attributes in page.tags if tag == "a"} <= {f"#{name}" for name in names}
+    targets = {attributes["href"] for tag, attributes in page.tags if "href" in attributes}
+    targets |= {
+        found
+        for _, attributes in page.tags
+        for value in attributes.values()
+        for found in re.findall(r"url\((#[^)]+)", value or "")
+    }
+    assert targets <= {f"#{name}" for name in names}
 
 
 def test_every_figure_says_what_it_shows_to_those_who_cannot_see_it(page: Page) -> None:
-    drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(drawings) == len(FIGURES)
-    assert {drawing["aria-labelledby"] for drawing in drawings} == {f"{name}-title {name}-words" for name in FIGURES}
-    assert all(drawing["role"] == "img" for drawing in drawings)
-    assert all(len(words) > 20 for words in page.words["desc"])
-    assert len(page.words["desc"]) == len(FIGURES)
+    drawings = [attributes for tag, attributes in page.tags if attributes.get("role") == "img"]
+    assert {drawing["aria-describedby"] for drawing in drawings} == {f"{name}-words" for name in FIGURES}
+    described = [attributes["id"] for tag, attributes in page.tags if attributes.get("class") == "hidden"]
+    assert described == [f"{name}-words" for name in FIGURES]
+    assert all(len(words.strip()) > 20 for words in page.words["div"] if words.strip())
+
+
+def test_headings_come_in_order_and_cells_have_their_heads(page: Page) -> None:
+    headings = [tag for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert headings[0] == "h1"
+    assert set(headings[1:]) == {"h2"}
+    assert {attributes.get("scope") for tag, attributes in page.tags if tag == "th"} == {"col", "row"}
 
 
 def test_the_page_has_colours_for_light_dark_and_print(experiment: Path) -> None:
     text = (experiment / "report" / "report.html").read_text(encoding="utf-8")
     assert "@media (prefers-color-scheme:dark)" in text
     assert "@media print" in text
+    assert not re.findall(r'="[^"]*#[0-9a-f]{6}\b', text)  # what is drawn has the theme's colours
 
 
 def test_names_from_data_stay_words(experiment: Path, page: Page) -> None:
-    assert "own <set>" in page.words["td"]
+    assert "own <set>" in page.words["th"]
     markdown = (experiment / "report" / "report.md").read_text(encoding="utf-8")
     assert "own \\<set\\>" in markdown
     assert "<set>" not in markdown
@@ -136,9 +173,12 @@ def test_rows_of_markdown_tables_have_as_many_cells_as_their_heads(experiment: P
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figures_file_is_xml_that_markdown_shows(experiment: Path, name: str) -> None:
-    root = ET.parse(experiment / "report" / "figures" / f"{name}.svg").getroot()  # noqa: S314
+def test_a_figures_files_can_be_opened_and_markdown_shows_them(experiment: Path, name: str) -> None:
+    folder = experiment / "report" / "figures"
+    root = ET.parse(folder / f"{name}.svg").getroot()  # noqa: S314
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+    assert len((folder / f"{name}.csv").read_text(encoding="utf-8").splitlines()) > 1
     assert f"(figures/{name}.svg)" in (experiment / "report" / "report.md").read_text(encoding="utf-8")
 
 

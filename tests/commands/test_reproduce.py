@@ -18,7 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from soft_labels.experiment.index import ExperimentIndex
 from soft_labels.files import NamedLock
 from soft_labels.runs.store import RecordStore
-from tests.conftest import RunCli, started
+from tests.conftest import RunCli, started, write_tiny_experiment
+from tests.toys import SeededData
 
 
 def command(config: Path, out: Path, *options: str) -> list[str]:
@@ -247,3 +248,28 @@ def test_a_mistake_is_one_message(
     assert done.code == 2
     assert message in done.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_an_experiment_walks_through_folds_and_refuses_to_redraw_or_judge_what_it_cannot(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    config = write_tiny_experiment(tmp_path)
+    path = tmp_path / "data.yaml"
+    plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+    def run(**settings: Any) -> Any:
+        plain["data"]["init_args"] |= settings
+        path.write_text(yaml.safe_dump(plain), encoding="utf-8")
+        return run_cli("reproduce", f"--config={config}", f"--out={tmp_path / 'out'}")
+
+    assert run(folds=3, fold=1).code == 0
+    (found,) = ExperimentIndex.load(tmp_path / "out").datasets
+    records = RecordStore(tmp_path / "out" / "records").read()
+    splits = [records[run].data["split"] for run in found.arms["soft"].splits]
+    assert [(one["number"], one["seed"]) for one in splits] == [(0, 0), (1, 0), (2, 0)]
+    without = run(folds=None, fold=0, split_ratios=[0.8, 0.2, 0.0])
+    assert (without.code, "no test part, by which heads are judged" in without.err) == (2, True)
+    SeededData(items=120).dataset.split.save(tmp_path / "split.json", {})
+    given = run(split_ratios=[0.7, 0.15, 0.15], split_file=str(tmp_path / "split.json"))
+    assert (given.code, "a given split, which is not redrawn; leave it out to draw one" in given.err) == (2, True)

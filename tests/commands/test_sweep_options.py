@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OTHER = RunSpec(
     target="hard", hidden_width=32, dropout=0.1, lr=0.02, weight_decay=1e-3, scheduler="plateau", plateau_factor=0.3,
     plateau_patience=7, standardize=False, seed=11, batch_size=4, max_epochs=9, patience=6, min_delta=1e-2,
-    loss="brier", smoothing=0.3, shrinkage=2.0,
+    loss="brier", smoothing=0.3, shrinkage=2.0, head="logistic", neighbours=3,
 )  # fmt: skip
 RANDOM = {"class_path": "optuna.samplers.RandomSampler"}
 TPE = {"sampler": {"class_path": "optuna.samplers.TPESampler"}, "trials": 5}
@@ -97,6 +97,38 @@ def test_an_arm_may_search_a_key_in_another_range(make_options: MakeOptions) -> 
     choices = [getattr(each, "choices", None) for each in found["fast"].sweep.space.values()]
     assert choices == [(0.2, 0.3, 0.4), (4, 5)]
     assert [one.sweep.trials for one in found.values()] == [6, 6]
+
+
+@pytest.mark.slow
+def test_a_head_that_is_solved_searches_and_has_what_it_reads_alone(make_options: MakeOptions) -> None:
+    ranges = {"space": {"model.weight_decay": {"float": [1e-3, 1.0], "log": True}}}
+    arms = {"soft": {"model.target": "soft"}, "convex": {"model.head": "logistic", **ranges}}
+    given = make_options(f"--arms={json.dumps(arms)}", "--baseline=soft", "--seed_everything=4", **TPE)
+    planned = given.planned(given.arms)
+    assert given.base.hidden_width == 8 != RunSpec.hidden_width, "the toy options set it for all arms"
+    assert planned["convex"].base == RunSpec(head="logistic")
+    assert list(planned["convex"].sweep.space) == ["model.weight_decay"]
+    assert list(planned["soft"].sweep.space) == ["model.lr", "data.init_args.batch_size"]
+    assert planned["soft"].sweep.trials == planned["convex"].sweep.trials == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"model.head": "logistic"}, "its head logistic reads nothing that the sweep searches; .* of weight_decay"),
+        ({"model.head": "logistic", "space": {"model.lr": {"float": [1e-3, 1]}}}, "does not honour lr: .*got a search"),
+        ({"model.head": "logistic", "model.lr": 0.1, "space": {"model.weight_decay": {"float": [0, 1]}}}, "honour lr"),
+        ({"model.head": "logistik"}, "wanted a head of mlp, logistic, neighbours, got logistik; did you mean logistic"),
+    ],
+)
+def test_what_a_solved_head_does_not_read_is_refused_where_its_own_arm_says_it(
+    make_options: MakeOptions, arm: dict[str, Any], message: str
+) -> None:
+    arms = {"soft": {"model.target": "soft"}, "convex": arm}
+    options = make_options(f"--arms={json.dumps(arms)}", "--baseline=soft", **TPE)
+    with pytest.raises(ConfigError, match=f"arm convex.*{message}"):
+        options.planned(options.arms)
 
 
 @pytest.mark.slow

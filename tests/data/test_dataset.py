@@ -8,6 +8,7 @@ from soft_labels.data.dataset import Dataset, Draw
 from soft_labels.data.embedded import identity_of
 from soft_labels.data.split import SPLIT_NAMES, draw_split
 from soft_labels.distributions import label_distribution, majority_label
+from soft_labels.encoders import installed
 from soft_labels.errors import ConfigError, DataError
 from tests.toys import SeededData
 
@@ -18,7 +19,8 @@ def dataset() -> Dataset:
     return SeededData().dataset
 
 
-def test_a_data_set_needs_no_encoder_and_features_do(tmp_path: Path) -> None:
+def test_a_data_set_needs_no_encoder_and_features_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
     module = SeededData(store=tmp_path / "store")
     assert module.dataset.name == "seeded"
     assert (module.num_classes, module.ordinal) == (3, True)

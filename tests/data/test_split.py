@@ -1,4 +1,5 @@
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.annotations.chaosnli import read_chaosnli
 from soft_labels.commands.data import READERS
-from soft_labels.data.split import SPLIT_NAMES, Split, draw_split
+from soft_labels.data.split import SPLIT_NAMES, Fold, Split, class_counts, draw_split
 from soft_labels.distributions import majority_label
 from soft_labels.errors import DataError
 
@@ -112,10 +113,10 @@ def test_a_class_rarer_than_the_folds_is_spread_without_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "ratios", [(0.7, 0.2, 0.2), (0.7, 0.3, 0.0), (1.2, -0.1, -0.1), (0.5, 0.25, 0.2), (float("nan"), 0.5, 0.5)]
+    "ratios", [(0.7, 0.2, 0.2), (0.7, 0.0, 0.3), (1.2, -0.1, -0.1), (0.5, 0.25, 0.2), (float("nan"), 0.5, 0.5)]
 )
 def test_ratios_that_are_no_shares_are_refused(labels: NDArray[np.int64], ratios: tuple[float, float, float]) -> None:
-    with pytest.raises(DataError, match="three positive shares that sum to 1, got"):
+    with pytest.raises(DataError, match=r"three positive shares that sum to 1 \(that of test may be 0\), got"):
         draw_split(UIDS, labels, ratios=ratios)
 
 
@@ -193,6 +194,74 @@ def test_a_small_test_part_is_said_to_be_small(caplog: pytest.LogCaptureFixture)
     draw_split(UIDS[:60], np.zeros(60, dtype=np.int64))
     draw_split(UIDS[:400], np.zeros(400, dtype=np.int64))
     assert caplog.messages == ["the test part has 9 items: each one is 11.1% of a mean over them"]
+
+
+def test_without_a_test_share_there_is_no_test_part(
+    labels: NDArray[np.int64], caplog: pytest.LogCaptureFixture
+) -> None:
+    split = draw_split(UIDS, labels, ratios=(0.8, 0.2, 0.0))
+    assert (len(split.train), len(split.val), split.test) == (800, 200, ())
+    assert np.bincount(labels[[int(uid) for uid in split.val]]).tolist() == [120, 60, 20]
+    rare = draw_split(["a", "b", "c", "d"], np.array([0, 0, 1, 1]), ratios=(0.5, 0.5, 0.0))
+    assert [{int(uid in "cd") for uid in part} for part in (rare.train, rare.val)] == [{0, 1}, {0, 1}]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_folds_are_test_parts_that_hold_each_item_once_in_the_proportions_of_the_whole(
+    labels: NDArray[np.int64], grouped: bool
+) -> None:
+    groups = [str(number) for number in np.random.default_rng(1).integers(0, 300, ITEMS)] if grouped else None
+    splits = [draw_split(UIDS, labels, groups=groups, fold=Fold(5, number)) for number in range(5)]
+    assert sorted(uid for split in splits for uid in split.test) == UIDS
+    for split in splits:
+        assert sorted(sum(parts_of(split), ())) == UIDS
+        assert len(split.val) / (len(split.val) + len(split.train)) == pytest.approx(1 / 6, abs=0.02)
+        for part in parts_of(split):
+            shares = np.bincount([labels[int(uid)] for uid in part]) / len(part)
+            assert shares == pytest.approx([0.6, 0.3, 0.1], abs=0.05 if grouped else 0.01)
+        if groups is not None:
+            owners = Counter(group for part in parts_of(split) for group in {groups[int(uid)] for uid in part})
+            assert set(owners.values()) == {1}
+    assert draw_split(UIDS, labels, groups=groups, fold=Fold(5, 0), seed=1) != splits[0]
+
+
+def test_a_class_rarer_than_the_folds_is_tested_once_too(caplog: pytest.LogCaptureFixture) -> None:
+    labels = np.repeat([0, 1], [57, 3])
+    uids = [str(number) for number in range(60)]
+    splits = [draw_split(uids, labels, fold=Fold(5, number), class_names=["often", "rare"]) for number in range(5)]
+    assert sorted((uid for split in splits for uid in split.test), key=int) == uids
+    assert any("class 'rare' is the majority of 3 item(s) and is absent from test" in one for one in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [(Fold(1, 0), "from 2 to 1,000 folds"), (Fold(5, 5), "got folds 5 and fold 5"), (Fold(5, -1), "fold -1"),
+     (Fold(2_000, 0), "from 2 to 1,000 folds"), (Fold(700, 0), "no class has 700 items")],
+)  # fmt: skip
+def test_folds_that_cannot_be_are_refused(labels: NDArray[np.int64], fold: Fold, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        draw_split(UIDS, labels, fold=fold)
+
+
+def test_what_a_draw_by_groups_could_keep_to_is_said(
+    labels: NDArray[np.int64], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "soft_labels")
+    groups = [f"group {number}" for number in np.random.default_rng(1).integers(0, 60, ITEMS)]
+    split = draw_split(UIDS, labels, groups=groups, class_names=["a", "b", "c"])
+    (said,) = caplog.messages
+    share = 100 * sum(labels[int(uid)] == 2 for uid in split.test) / 100
+    assert said.startswith("grouped and stratified, what came out: train / val / test hold of all items ")
+    assert said.endswith(f"/ {share:.1f}%")
+    assert said.count("of 'a'") == said.count("of 'b'") == said.count("of 'c'") == 1
+
+
+def test_counts_of_a_class_and_part_are_those_of_the_split() -> None:
+    split = Split(("a", "b"), ("c",), ())
+    assert class_counts(split, ["a", "b", "c"], np.array([1, 1, 0]), 3) == {
+        "train": [0, 2, 0], "val": [1, 0, 0], "test": [0, 0, 0],
+    }  # fmt: skip
 
 
 REFERENCE = {  # of the committed reference run

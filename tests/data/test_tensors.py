@@ -91,6 +91,13 @@ def test_a_given_split_is_taken(form: str) -> None:
         data.redrawn(1)
 
 
+def test_folds_cover_each_item_once() -> None:
+    splits = [TensorDataModule(FEATURES, label_counts=COUNTS, folds=3, fold=fold).embedded for fold in range(3)]
+    tested = [row for data in splits for row in data.dataset.rows("test").tolist()]
+    assert sorted(tested) == list(range(90))
+    assert splits[0].redrawn(1).dataset.split == splits[1].dataset.split
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"label_counts": None}, "label_counts or label_dist, got both or neither"),
     ({"label_dist": COUNTS / 9}, "label_counts or label_dist, got both or neither"),
@@ -101,14 +108,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"label_counts": -COUNTS}, "negative count"),
     ({"uids": ["same"] * 90}, "uid 'same' occurs more than once"),
     ({"uids": UIDS[:80]}, "label counts of shape"),
-    ({"split": ["train"] * 90}, "wanted each of 90 items in one part of train, val, test"),
+    ({"split": ["train"] * 90}, r"split: no item is in val \(train 90, val 0, test 0, in no part 0, of 90 items\)"),
     ({"split": ["train", "val", "test"]}, "got 3 entries"),
     ({"split": {"train": ["00"], "val": ["01"], "test": ["01"]}}, "got 3 entries"),
-    ({"split": ["train", "val", "dev"] * 30}, "parts train, val, dev"),
+    ({"split": ["train", "val", "held out"] * 30}, r"split: wanted train, .* got 'held out' \(30 items\)"),
+    ({"folds": 1}, "from 2 to 90 folds of 90 items"),
 ]
 
 
 @pytest.mark.parametrize(("settings", "message"), BAD, ids=[message[:30] for _, message in BAD])
 def test_what_does_not_fit_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises((DataError, ConfigError), match=message):
-        TensorDataModule(**{"features": FEATURES, "label_counts": COUNTS, **settings})
+        _ = TensorDataModule(**{"features": FEATURES, "label_counts": COUNTS, **settings}).embedded.dataset.split

@@ -161,7 +161,7 @@ def test_a_picture_that_its_decoder_gives_up_on_is_one_message(tmp_path: Path) -
     [
         ({"window": (5, 5)}, "window must be two values, the lower one first, got \\[5, 5\\]"),
         ({"frame": -1}, "frame must be at least 0, got -1"),
-        ({"background": "whitish"}, "background must be a colour as white or #808080, got .*whitish"),
+        ({"background": "whitish"}, "background must be a colour as white or '#808080' .in quotes.*whitish"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object], message: str) -> None:

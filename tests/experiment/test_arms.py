@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from soft_labels.errors import ConfigError
-from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arm, read_arms
+from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arm, Forms, read_arms
+from soft_labels.experiment.index import ArmForm
 
 FORMS: dict[str, dict[str, Any]] = {
     "soft": {"model.target": "soft"},
@@ -79,16 +80,23 @@ def test_a_choice_that_cannot_be_made_is_refused_in_words(names: list[str], mess
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"from": "soft"}, "arm odd: wanted from and calibration alone, got {'from': 'soft'}"),
-        ({"from": "soft", "calibration": "none"}, "arm odd: wanted from and calibration alone"),
+        ({"from": "soft"}, "arm odd: wanted from with calibration, .* got {'from': 'soft'}"),
+        ({"from": "soft", "calibration": "none"}, "arm odd: wanted from with calibration"),
         ({"from": "soft", "calibration": "temperature", "model.lr": 1}, "arm odd: .*; nothing is trained again"),
-        ({"from": "soft", "calibration": "temperature", "space": {"model.lr": {}}}, "arm odd: wanted from and"),
+        ({"from": "soft", "calibration": "temperature", "space": {"model.lr": {}}}, "arm odd: wanted from with"),
         ({"calibration": "temperature"}, "arm odd: .* another arm; write {from: ARM, calibration: temperature}"),
         ({"from": "soft", "calibration": "temprature"}, "wanted a calibration of none, .* did you mean temperature"),
         ({"from": "soft", "calibration": ["temperature"]}, "wanted a calibration of none, "),
         ({"from": "medium", "calibration": "temperature"}, r"from \(arm odd\) .*, one of soft, got medium"),
         ({"from": "odd", "calibration": "temperature"}, r"from \(arm odd\) .*, one of soft, got odd"),
         ({"from": ["soft"], "calibration": "temperature"}, r"from \(arm odd\) .*, one of soft, got \['soft'\]"),
+        ({"from": "soft", "ensemble": "yes"}, "arm odd: wanted ensemble: true or false, got yes"),
+        ({"from": "soft", "ensemble": False}, "arm odd: wanted from with calibration, ensemble or both"),
+        ({"from": "soft", "ensemble": True, "model.lr": 1}, "arm odd: wanted from with calibration, ensemble or both"),
+        (
+            {"ensemble": True},
+            "arm odd: an ensemble is made of the seeds of another arm; write {from: ARM, ensemble: tru",
+        ),
         ({"space": ["model.lr"]}, "arm odd: wanted space: .* got .'model.lr'"),
         ({"space": {"model.lr": 3}}, "arm odd: wanted space: .* got {'model.lr': 3}"),
     ],
@@ -96,6 +104,25 @@ def test_a_choice_that_cannot_be_made_is_refused_in_words(names: list[str], mess
 def test_a_form_that_makes_no_head_is_refused_in_words(form: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_arms({"soft": {"model.target": "soft"}, "odd": form}, "soft")
+
+
+def test_an_ensemble_is_made_of_the_seeds_of_an_arm_that_has_them() -> None:
+    forms: Forms = {
+        **DEFAULT_ARMS,
+        "both": {"from": "soft", "ensemble": True},
+        "both_t": {"from": "soft", "ensemble": True, "calibration": "temperature"},
+    }
+    arms = read_arms(forms, "hard")
+    assert arms["both"] == Arm("both", derived_from="soft", ensemble=True)
+    assert arms["both_t"].form == ArmForm({}, "soft", "temperature", ensemble=True)
+    assert [arm.name for arm in arms.trained] == ["soft", "hard"]
+    with pytest.raises(ConfigError, match="wanted a baseline with a head for each seed, got the ensemble both"):
+        read_arms(forms, "both")
+    convex = {**DEFAULT_ARMS, "convex": {"model.head": "logistic"}, "one": {"from": "convex", "ensemble": True}}
+    with pytest.raises(
+        ConfigError, match="wanted an ensemble of an arm that has seeds, got convex, whose head logistic"
+    ):
+        read_arms(convex, "hard")
 
 
 def test_no_arm_is_derived_from_a_derived_one() -> None:

@@ -13,6 +13,10 @@ from soft_labels.commands.reproduce import parse_reproduce
 from soft_labels.errors import ConfigError, SweepError
 from soft_labels.experiment.budget import read_budgets
 from soft_labels.experiment.index import ArmForm, ArmRuns, DatasetIndex, ExperimentIndex
+from soft_labels.report import notes
+from soft_labels.report.evidence import load_evidence
+from soft_labels.report.tables import hyperparameter_table
+from soft_labels.report.views import make_views
 from soft_labels.runs.record import RunRecord
 from soft_labels.runs.store import RecordStore
 from tests.conftest import TOY_GRID, TOY_RANDOM, RunCli, write_tiny_experiment
@@ -229,3 +233,45 @@ def test_no_data_set_is_nothing_to_do(tmp_path: Path) -> None:
     experiment, _ = parse_reproduce([f"--config={write_tiny_experiment(tmp_path)}", f"--out={tmp_path / 'out'}"])
     with pytest.raises(ConfigError, match="wanted at least one data set, got none"):
         experiment.run([])
+
+
+@pytest.mark.slow
+def test_a_head_without_a_seed_has_one_run_a_split_and_an_ensemble_the_seeds_of_its_arm(tmp_path: Path) -> None:
+    arms: dict[str, dict[str, Any]] = {
+        "hard": {"model.target": "hard"},
+        "soft": {"model.target": "soft"},
+        "near": {"model.head": "neighbours", "space": {"model.neighbours": {"int": [2, 9]}}},
+        "both_t": {"from": "soft", "ensemble": True, "calibration": "temperature"},
+    }
+    random = {"random": str(tmp_path / "random.yaml")}
+    config = write_tiny_experiment(tmp_path, arms=arms, sweeps=random, keep_texts=False)
+    index = run(config, tmp_path / "out")
+    found = index.datasets[0].arms
+    assert index.arms["both_t"] == ArmForm({}, "soft", "temperature", ensemble=True)
+    assert found["both_t"] == ArmRuns({}, found["soft"].best, found["soft"].seeds, [])
+    assert len(set(found["near"].seeds)) == 1 < len(found["near"].seeds) == len(found["soft"].seeds)
+    assert len(set(found["near"].splits)) == len(found["soft"].splits)
+    records = RecordStore(tmp_path / "out" / "records").read()
+    assert {records[run].ending for run in found["near"].splits} == {"solved"}
+    assert {records[run].spec["seed"] for run in found["near"].splits} == {0}
+    written = {path.name for path in (tmp_path / "out").glob("best-*")}
+    assert {"best-seeded-near.yaml", "best-seeded-near.ckpt"} <= written
+    assert not any("both_t" in name for name in written), "an ensemble is no single head"
+
+    evidence = load_evidence(tmp_path / "out")
+    fixed, redrawn = make_views(evidence)
+    assert (list(fixed.compared), list(redrawn.compared)) == (["soft", "near", "both_t"], ["soft", "near"])
+    (one,) = evidence.sets
+    for name in ("near", "both_t"):
+        assert len(one.fixed.metric(name, "kl")) == 3
+        assert len(set(one.fixed.metric(name, "kl"))) == 1
+    seeds = torch.stack([judged.logits for judged in one.fixed.judged["soft"]]).softmax(-1).mean(0)
+    ratio = one.fixed.judged["both_t"][0].logits.diff(dim=-1) / seeds.log().diff(dim=-1)
+    torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio), rtol=1e-3, atol=0)
+    said = notes.measured_on(evidence, fixed)
+    assert "near has no seed: one run, set beside each seed of the others" in said
+    assert "both_t: one model of all seeds" in said
+    assert "both_t: not here, since each split has one seed." in notes.measured_on(evidence, redrawn)
+    (row,) = (row for row in hyperparameter_table(evidence).rows if row["arm"] == "near")
+    assert row["lr"] is row["best_epoch"] is None
+    assert row["neighbours"] == records[found["near"].best].spec["neighbours"]

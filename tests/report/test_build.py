@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from soft_labels.experiment.index import ArmForm
 from soft_labels.report.build import build_report
 from soft_labels.report.content import Report
@@ -12,9 +14,10 @@ from tests.report.toy_experiment import CALIBRATED, PAIR, ToySet, write_experime
 
 def built(folder: Path, toy: ToySet, arms: Mapping[str, ArmForm] = PAIR) -> Report:
     write_experiment(folder, [toy], arms)
-    return build_report(load_evidence(folder))
+    return build_report(load_evidence(folder), {})
 
 
+@pytest.mark.slow
 def test_the_title_names_the_arms_and_the_baseline(tmp_path: Path) -> None:
     toy = ToySet(seeds=2, splits=0)
     titles = [built(tmp_path / str(len(arms)), toy, arms).title for arms in ({"hard": PAIR["hard"]}, PAIR, CALIBRATED)]
@@ -25,6 +28,7 @@ def test_the_title_names_the_arms_and_the_baseline(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_section_stands_where_there_is_something_to_say(tmp_path: Path) -> None:
     with_splits = [section.title for section in built(tmp_path / "all", ToySet(seeds=2, splits=2)).sections]
     assert "Redrawn splits" in with_splits
@@ -33,6 +37,7 @@ def test_a_section_stands_where_there_is_something_to_say(tmp_path: Path) -> Non
     assert set(with_splits) - set(without) == {"Redrawn splits", "The paper's numbers"}
 
 
+@pytest.mark.slow
 def test_how_the_runs_were_made_is_said_from_the_records(tmp_path: Path) -> None:
     *_, making = built(tmp_path, ToySet(seeds=2, splits=0)).sections
     assert "Engine of the repeats: lightning." in making.paragraphs[0]

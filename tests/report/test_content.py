@@ -3,8 +3,9 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
-from soft_labels.report.content import Column, Figure, Report, Section, Table
+from soft_labels.report.content import Column, Figure, Layout, Report, Section, Table
 
 TABLE = Table(
     "numbers",
@@ -13,7 +14,7 @@ TABLE = Table(
     [Column("Name", lambda row: str(row["name"]))],
     [],
 )
-FIGURE = Figure("figure1", "One", "words", 10, 10, "<rect/>", "below")
+FIGURE = Figure("one", "One", "below", "words", [{"x": 0.5, "name": "a"}], [], Layout(1.0))
 
 
 def test_csv_has_six_digits_and_leaves_empty_what_is_not_defined() -> None:
@@ -25,7 +26,12 @@ def test_csv_has_six_digits_and_leaves_empty_what_is_not_defined() -> None:
 
 
 def test_a_report_finds_its_tables_and_figures_in_order() -> None:
-    other = Figure("figure2", "Two", "words", 10, 10, "<rect/>", "below")
-    report = Report("Title", [Section("First", parts=[FIGURE, TABLE]), Section("Second", ["words"], [other])])
+    first, last = replace(FIGURE, name="first"), replace(FIGURE, name="last")
+    sections = [Section("A", parts=[FIGURE, TABLE]), Section("B", ["words"], [last])]
+    report = Report("Title", ["lead"], first, sections, "{}")
     assert [table.name for table in report.tables()] == ["numbers"]
-    assert [figure.name for figure in report.figures()] == ["figure1", "figure2"]
+    assert [figure.name for figure in report.figures()] == ["first", "one", "last"]
+
+
+def test_a_figure_has_its_data_as_csv() -> None:
+    assert FIGURE.csv() == "x,name\n0.5,a\n"

@@ -12,7 +12,7 @@ from soft_labels.data.batches import Observed
 from soft_labels.data.split import SplitName
 from soft_labels.distributions import label_distribution
 from soft_labels.experiment.index import ArmForm, ArmRuns, DatasetIndex, Examples, ExperimentIndex, ItemExample
-from soft_labels.runs.predictions import JUDGED_PARTS, Logits, ObservedItems, logits_digest, observed_digest
+from soft_labels.runs.predictions import JUDGED_PARTS, Logits, ObservedItems, kept, logits_digest, observed_digest
 from soft_labels.runs.record import SCHEMA, RunRecord, run_id
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.spec import RunSpec
@@ -143,7 +143,7 @@ class _Writer:
         }
         observed = {part: self._observed(places) for part, places in parts.items()}
         logits: Logits = {
-            part: torch.from_numpy(np.log(self._predict(arm, self.dist[places]))).float()
+            part: kept(torch.from_numpy(np.log(self._predict(arm, self.dist[places]))))
             for part, places in parts.items()
             if part in JUDGED_PARTS
         }

@@ -11,7 +11,7 @@ from torch import Tensor
 from soft_labels.data.batches import Observed
 from soft_labels.data.split import SplitName
 from soft_labels.distributions import label_distribution, majority_label
-from soft_labels.runs.predictions import JUDGED_PARTS, ObservedItems, logits_digest, observed_digest
+from soft_labels.runs.predictions import JUDGED_PARTS, ObservedItems, kept, logits_digest, observed_digest
 from soft_labels.runs.record import SCHEMA, RunRecord, run_id
 from soft_labels.training.spec import RunSpec
 
@@ -34,7 +34,7 @@ def observed_items(seed: int = 0, known: bool = True) -> dict[SplitName, Observe
 def logits(seed: int) -> dict[SplitName, Tensor]:
     """Predictions for the same items."""
     generator = torch.Generator().manual_seed(seed)
-    return {part: torch.randn(SIZES[part], 3, generator=generator) for part in JUDGED_PARTS}
+    return {part: kept(torch.randn(SIZES[part], 3, generator=generator)) for part in JUDGED_PARTS}
 
 
 def record(losses: list[float | None], judged: int | None = None, **spec: Any) -> RunRecord:

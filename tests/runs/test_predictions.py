@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,9 @@ from soft_labels.data.split import SplitName
 from soft_labels.errors import RecordError
 from soft_labels.runs.predictions import (
     ObservedItems,
+    kept,
     logits_digest,
+    mean_logits,
     observations,
     observed_digest,
     read_logits,
@@ -41,7 +44,7 @@ def test_what_was_observed_comes_back_as_it_was(tmp_path: Path, known: bool) -> 
 
 def test_logits_come_back_bit_for_bit_and_by_run(tmp_path: Path) -> None:
     runs = {"one": logits(1), "two": logits(2)}
-    write_logits(tmp_path / "bundle.parquet", runs, dict.fromkeys(runs, observed_items()))
+    write_logits(tmp_path / "bundle.parquet", runs, observed_items())
     found = read_logits(tmp_path / "bundle.parquet")
     assert found.keys() == runs.keys()
     for run, parts in runs.items():
@@ -49,6 +52,34 @@ def test_logits_come_back_bit_for_bit_and_by_run(tmp_path: Path) -> None:
             uids, values = found[run][part]
             assert uids == observed_items()[part].uids
             assert torch.equal(values, wanted)
+
+
+def test_what_is_kept_of_logits_changes_no_share_by_more_than_a_step() -> None:
+    raw = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * 5
+    assert (kept(raw).softmax(-1) / raw.softmax(-1) - 1).abs().max() < 1.1e-4
+    assert torch.equal(kept(kept(raw)), kept(raw))
+    assert (kept(raw + 7.0) - kept(raw)).abs().max() < 1.1e-4
+    assert kept(raw).amax(-1).eq(0).all()
+
+
+def test_a_file_of_before_runs_had_columns_is_read(tmp_path: Path) -> None:
+    items = observed_items()
+    raw = {part: torch.randn(len(items[part].uids), 3) for part in ("val", "test")}
+    frames = [
+        pl.DataFrame(
+            {
+                "run": ["one"] * len(values),
+                "part": [part] * len(values),
+                "uid": list(items[cast("SplitName", part)].uids),
+                "logits": values.tolist(),
+            },
+            schema_overrides={"logits": pl.List(pl.Float32)},
+        )
+        for part, values in raw.items()
+    ]
+    pl.concat(frames).write_parquet(tmp_path / "bundle.parquet")
+    found = read_logits(tmp_path / "bundle.parquet")["one"]
+    assert all(torch.equal(found[cast("SplitName", part)][1], values) for part, values in raw.items())
 
 
 def test_observations_of_a_data_set_are_those_of_its_parts_by_uid() -> None:
@@ -88,16 +119,16 @@ def test_another_tool_reads_the_files(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     observed, runs = observed_items(), {"one": logits(1)}
     write_observed(tmp_path / "observed.parquet", observed)
-    write_logits(tmp_path / "bundle.parquet", runs, dict.fromkeys(runs, observed))
+    write_logits(tmp_path / "bundle.parquet", runs, observed)
     rows = duckdb.sql(
-        f"SELECT part, uid, logits, label_counts, majority_label, true_dist FROM '{tmp_path}/bundle.parquet' "  # noqa: S608
-        f"JOIN '{tmp_path}/observed.parquet' USING (part, uid) WHERE run = 'one'"
+        f"SELECT part, uid, one, label_counts, majority_label, true_dist FROM '{tmp_path}/bundle.parquet' "  # noqa: S608
+        f"JOIN '{tmp_path}/observed.parquet' USING (part, uid)"
     ).fetchall()
     assert len(rows) == 12
     for part, uid, values, counts, label, true in rows:
         row = observed[part].uids.index(uid)
         seen = observed[part].observed
-        assert values == runs["one"][part][row].tolist()
+        assert [step / 1e4 for step in values] == pytest.approx(runs["one"][part][row].tolist())
         assert counts == seen.label_counts[row].tolist()
         assert label == seen.majority_label[row]
         assert seen.true_dist is not None
@@ -120,6 +151,18 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path, frame: pl.Dat
 def test_a_file_that_is_not_there_is_refused_by_name_and_with_the_lines_beside_it(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"delete .*bundle\.parquet and bundle\.jsonl beside it and run the same com"):
         read_logits(tmp_path / "bundle.parquet")
+
+
+def test_the_mean_of_heads_is_the_mean_of_their_shares() -> None:
+    generator = torch.Generator().manual_seed(0)
+    many = [{part: 40 * torch.randn(6, 3, generator=generator) for part in PARTS} for _ in range(4)]
+    found = mean_logits(many)
+    assert found.keys() == {"val", "test"}
+    for part, mean in found.items():
+        expected = torch.stack([one[part].double().softmax(-1) for one in many]).mean(0)
+        torch.testing.assert_close(mean.exp(), expected)
+        torch.testing.assert_close(mean.exp().sum(-1), torch.ones(6).double())
+        assert torch.isfinite(mean).all(), "a share that is tiny for all is no 0"
 
 
 def described(observed: dict[SplitName, ObservedItems]) -> dict[SplitName, ObservedItems]:

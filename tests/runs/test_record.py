@@ -67,6 +67,7 @@ def test_every_field_of_a_spec_changes_the_id() -> None:
         "target": "hard", "hidden_width": 8, "dropout": 0.1, "lr": 1e-3, "weight_decay": 0.1, "scheduler": "plateau",
         "plateau_factor": 0.1, "plateau_patience": 3, "standardize": False, "seed": 1, "batch_size": 8,
         "max_epochs": 3, "patience": 2, "min_delta": 0.0, "loss": "brier", "smoothing": 0.1, "shrinkage": 1.0,
+        "head": "logistic", "neighbours": 7,
     }  # fmt: skip
     assert other.keys() == RunSpec().settings().keys()
     ids = {run_id(replace(RunSpec(), **{name: value}), DATA, judged=False) for name, value in other.items()}

@@ -1,10 +1,10 @@
+import gzip
 import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 
@@ -12,6 +12,7 @@ from soft_labels.errors import RecordError
 from soft_labels.files import PARTIAL_PREFIX
 from soft_labels.metrics import Judged
 from soft_labels.runs.store import RecordStore
+from tests.faults.damage import cut, emptied, flipped, gone, one_digit, other_schema, rows_swapped
 from tests.runs.records import logits, observed_items, record
 
 ONE, TWO = record([1.0, 0.5], judged=1, seed=1), record([2.0, None], judged=2, seed=2)
@@ -71,6 +72,22 @@ def test_what_a_killed_process_left_half_written_is_not_read_and_goes_away(tmp_p
     assert not [path for path in torn if path.exists()]
 
 
+def test_records_may_be_compressed_and_damage_is_seen(store: RecordStore) -> None:
+    before = store.read()
+    for path in store.folder.glob("*.jsonl"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = RecordStore(store.folder)
+    assert packed.read() == before
+    assert packed.has("part")
+    assert packed.judged(ONE)["val"].logits.shape == store.judged(ONE)["val"].logits.shape
+    whole = (store.folder / "part.jsonl.gz").read_bytes()
+    for content in (whole[:-9], b"", b"no archive", whole[:20] + bytes([whole[20] ^ 1]) + whole[21:]):
+        (store.folder / "part.jsonl.gz").write_bytes(content)
+        with pytest.raises(RecordError, match=r"part\.jsonl\.gz.*delete"):
+            RecordStore(store.folder).read()
+
+
 @pytest.mark.parametrize("line", ['{"schema": 99, "id": "x"}', '{"schema": 1, "id": "x"}', "[]", "no json"])
 def test_a_record_of_another_version_is_one_clear_error(store: RecordStore, line: str) -> None:
     (store.folder / "old.jsonl").write_text(line + "\n", encoding="utf-8")
@@ -88,50 +105,6 @@ def test_a_run_of_another_folder_is_named(store: RecordStore) -> None:
         store.judged(record([1.0], judged=1, seed=9))
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flipped(path: Path) -> None:
-    """One bit in the middle of what is kept."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
-    path.write_bytes(bytes(content))
-
-
-def one_digit(path: Path) -> None:
-    """One number changed, in a file that is whole otherwise."""
-    if path.suffix == ".jsonl":
-        path.write_text(path.read_text().replace("0.5", "0.4"))
-        return
-    frame = pl.read_parquet(path)
-    name = "logits" if "logits" in frame.columns else "label_counts"
-    values = frame[name].to_list()
-    values[-1][0] += 1
-    frame.with_columns(pl.Series(name, values, dtype=frame.schema[name])).write_parquet(path)
-
-
-def other_schema(path: Path) -> None:
-    if path.suffix == ".jsonl":
-        path.write_text(path.read_text().replace('"schema": 2', '"schema": 77'))
-        return
-    pl.read_parquet(path).rename({"uid": "item"}).write_parquet(path)
-
-
-def gone(path: Path) -> None:
-    path.unlink()
-
-
-def rows_swapped(path: Path) -> None:
-    if path.suffix == ".jsonl":
-        pytest.skip("the order of lines says nothing")
-    pl.read_parquet(path).reverse().write_parquet(path)
-
-
 DAMAGES = (cut, emptied, flipped, one_digit, other_schema, gone, rows_swapped)
 FILES = {"lines": "part.jsonl", "predictions": "part.parquet", "observed": f"observed-{ONE.observed}.parquet"}
 
@@ -141,6 +114,8 @@ FILES = {"lines": "part.jsonl", "predictions": "part.parquet", "observed": f"obs
 def test_every_damage_of_every_kept_file_is_refused_by_name_with_what_to_delete(
     store: RecordStore, name: str, damage: Callable[[Path], None]
 ) -> None:
+    if damage is rows_swapped and name.endswith(".jsonl"):
+        pytest.skip("the order of lines says nothing")
     damage(store.folder / name)
     fresh = RecordStore(store.folder)
     if (name, damage) == (FILES["lines"], gone):  # the bundle is not there then, and is trained again

@@ -65,6 +65,7 @@ def test_the_parser_is_asked_once_for_a_value_of_each_key_not_once_a_point() -> 
         ({"model.lr": {"categorical": [1, "fast"]}}, "a value that fit refuses: .*model.lr"),
         ({"model.dropout": {"float": [0, 1.5]}}, "a value that fit refuses: wanted a dropout from 0 to below 1"),
         ({"model.target": {"categorical": ["soft", "hard"]}}, "must not name model.target: .*--arms"),
+        ({"model.head": {"categorical": ["mlp", "logistic"]}}, "must not name model.head: .*--arms"),
         ({"seed_everything": {"int": [0, 9]}}, "must not name seed_everything: .*luck"),
         ({"data.split_seed": {"int": [0, 9]}}, "must not name data.split_seed: it would change which items"),
         ({"data.tie": {"categorical": ["lowest"]}}, "must not name data.tie: it would change which items"),

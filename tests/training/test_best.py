@@ -31,7 +31,7 @@ from soft_labels.training.best import (
     read_checkpoint,
 )
 from soft_labels.training.module import SoftLabelModule
-from tests.conftest import REPOSITORY, Mount, Result, RunCli, started
+from tests.conftest import REPOSITORY, Result, RunCli, started
 
 pytestmark = pytest.mark.slow
 
@@ -359,24 +359,6 @@ def test_a_kill_at_any_moment_loses_no_checkpoint(tmp_path: Path, elsewhere: Pat
     assert not list(elsewhere.iterdir()), "nothing goes through the temporary folder"
     leftovers = [file.name for file in path.parent.iterdir() if file != path]
     assert all(name.startswith(PARTIAL_PREFIX) for name in leftovers), "none that could be taken for a checkpoint"
-
-
-@pytest.mark.parametrize("kibibytes", [4, 8, 12, 16, 24, 32, 64, 128, 160, 200, 256])
-def test_a_full_disk_ends_a_fit_in_one_message(
-    run_cli: RunCli, options: tuple[str, ...], tmp_path: Path, small_disk: Mount, kibibytes: int,
-    capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    disk = small_disk(f"{kibibytes}k")
-    own = (f"--trainer.default_root_dir={disk}", "--model.hidden_width=512")
-    done = run_cli("fit", *options, *own)
-    printed = done.err + capfd.readouterr().err
-    assert (done.code, printed.count("error:"), printed.count("Traceback")) == (2, 1, 0), printed
-    assert re.search(rf"error: {disk}/lightning_logs/seeded/\S+: No space left on device; make room there", done.err)
-    for checkpoint in disk.rglob("*.ckpt"):
-        assert checkpoint.name == "best.ckpt"
-        assert read_checkpoint(checkpoint)["state_dict"]["head.hidden.weight"].shape == (512, 16)
-    assert not list(disk.rglob(".partial-*"))
-    assert run_cli("fit", *options, "--model.hidden_width=512").code == 0
 
 
 def test_the_command_line_takes_its_settings(toy_options: tuple[str, ...], tmp_path: Path) -> None:

@@ -96,6 +96,41 @@ def test_a_target_that_is_added_trains_alike_in_both_engines(
     assert_contract(data, spec_of("drawn_once"), [*EVERYTHING, *NEIGHBOURS])
 
 
+SOLVED = (
+    *(RunSpec(target, head="logistic", weight_decay=0.05, **STRENGTHS.get(target, {}))
+      for target in TARGETS if not TARGETS[target].each_epoch),
+    RunSpec("soft", head="neighbours", neighbours=7),
+    RunSpec("repeated", head="neighbours", neighbours=7, standardize=False),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", SOLVED, ids=lambda spec: f"{spec.head}-{spec.target}")
+def test_a_head_that_is_solved_is_the_same_in_both_engines(data: EmbeddedDataset, spec: RunSpec) -> None:
+    among = assert_contract(data, spec, NEIGHBOURS)
+    assert among.ending == "solved"
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"head": "logistic", "lr": 0.1}, "with head logistic and target soft does not honour lr: wanted its default"),
+        ({"head": "logistic", "seed": 1}, "does not honour seed: wanted its default 0, got 1"),
+        ({"head": "logistic", "loss": "brier"}, "does not honour loss: wanted its default cross_entropy, got brier"),
+        ({"head": "neighbours", "max_epochs": 3}, "does not honour max_epochs"),
+        ({"head": "neighbours", "weight_decay": 0.1}, "does not honour weight_decay"),
+        ({"neighbours": 3}, "with target soft does not honour neighbours: wanted its default 20, got 3"),
+        ({"head": "logistic", "target": "sampled"}, "target sampled is drawn anew in each epoch, and head logistic"),
+    ],
+)
+def test_an_engine_refuses_what_a_head_does_not_read(
+    data: EmbeddedDataset, name: EngineName, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make_engine(name, "cpu").train(data, [RunSpec(**settings)])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_objectives_are_told_apart_by_what_they_train(data: EmbeddedDataset, name: EngineName) -> None:

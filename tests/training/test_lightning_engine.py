@@ -124,7 +124,7 @@ def test_loaders_have_the_specs_mini_batches_and_order(data: EmbeddedDataset) ->
 def test_the_module_of_a_spec_holds_its_settings(data: EmbeddedDataset) -> None:
     module = module_of(data, OVERFITTING, "temperature")
     assert dict(module.hparams) == {
-        "num_classes": 3, "embedding_dim": 16, "ordinal": True, "calibration": "temperature", **OVERFITTING.head()
+        "num_classes": 3, "embedding_dim": 16, "ordinal": True, "calibration": "temperature", **OVERFITTING.of_module()
     }  # fmt: skip
 
 

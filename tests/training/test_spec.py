@@ -1,4 +1,5 @@
 import difflib
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,19 @@ class Wider(RunSpec):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"target": "softt"}, r"wanted a target of soft, hard.*, got softt; did you mean soft\?"),
     ({"loss": "cross_entropi"}, r"wanted a loss of cross_entropy.*, got cross_entropi; did you mean cross_entropy\?"),
+    ({"head": "logistics"}, r"wanted a head of mlp, logistic, neighbours, got logistics; did you mean logistic\?"),
+    ({"neighbours": 0}, "neighbours of at least 1"),
     ({"scheduler": "plateaux"}, r"wanted a scheduler of none, plateau, got plateaux; did you mean plateau\?"),
     ({"scheduler": "cosine"}, "wanted a scheduler of none, plateau, got cosine"),
     ({"dropout": 1.0}, "a dropout from 0 to below 1"),
     ({"dropout": -0.1}, "a dropout from 0 to below 1"),
     ({"plateau_factor": 1.0}, "a plateau_factor above 0 and below 1"),
-    ({"lr": 0.0}, "an lr above 0"),
-    ({"lr": float("nan")}, "an lr above 0"),
-    ({"weight_decay": -1e-9}, "a weight_decay of at least 0"),
+    ({"lr": 0.0}, "a finite lr above 0"),
+    ({"lr": float("nan")}, "a finite lr above 0"),
+    ({"lr": math.inf}, "a finite lr above 0"),
+    ({"lr": None}, "a value of lr"),
+    ({"weight_decay": math.nan}, "a finite weight_decay of at least 0"),
+    ({"weight_decay": -1e-9}, "a finite weight_decay of at least 0"),
     ({"hidden_width": 0}, "a hidden_width of at least 1"),
     ({"plateau_patience": -1}, "a plateau_patience and a seed of at least 0"),
     ({"smoothing": 1.0}, "a smoothing from 0 to below 1"),
@@ -42,7 +48,7 @@ class Wider(RunSpec):
     ({"batch_size": 0}, "a batch_size of at least 1"),
     ({"max_epochs": 0}, "max_epochs and patience of at least 1"),
     ({"patience": 0}, "max_epochs and patience of at least 1"),
-    ({"min_delta": -1e-9}, "a min_delta of at least 0"),
+    ({"min_delta": -1e-9}, "a finite min_delta of at least 0"),
 ])  # fmt: skip
 def test_a_value_out_of_its_range_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
@@ -54,8 +60,8 @@ def test_every_field_has_a_key_of_the_command_line_and_the_heads_fields_are_the_
     assert CONFIG_KEYS.keys() == spec.settings().keys() == {field.name for field in fields(RunSpec)}
     assert len(set(CONFIG_KEYS.values())) == len(CONFIG_KEYS)
     assert RunSpec(**spec.settings()) == spec
-    assert HeadSpec(**spec.head()).settings() == spec.head()
-    assert spec.settings().keys() - spec.head().keys() == {"batch_size", "max_epochs", "patience", "min_delta"}
+    assert HeadSpec(**spec.of_module()).settings() == spec.of_module()
+    assert spec.settings().keys() - spec.of_module().keys() == {"batch_size", "max_epochs", "patience", "min_delta"}
 
 
 def test_a_field_that_is_not_honoured_is_refused_unless_it_is_at_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +69,7 @@ def test_a_field_that_is_not_honoured_is_refused_unless_it_is_at_its_default(mon
     check_honoured("a trainer", honoured, Wider(lr=0.1))
     with pytest.raises(ConfigError, match=(
         r"a trainer with target soft does not honour margin: wanted its default 0\.0, got 0\.2; leave it out, or "
-        "choose a target that reads it"
+        "choose a target or a head that reads it"
     )):  # fmt: skip
         check_honoured("a trainer", honoured, Wider(margin=0.2))
     monkeypatch.setitem(TARGETS, "reader", Target("reads it", TARGETS["soft"].dist, reads=("margin",)))

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from soft_labels.annotations.table import roles
+from soft_labels.annotations.table.arrays import ARRAY, ROW_OF_ARRAY
 from soft_labels.annotations.table.cells import cleaned
 from soft_labels.annotations.table.classes import NO_ANSWERS
+from soft_labels.annotations.table.encoding import suffix_of
 from soft_labels.annotations.table.names import identifier
 from soft_labels.annotations.table.presets import recognise
 from soft_labels.annotations.table.profile import Column, profile
 from soft_labels.annotations.table.rows import Work, join, load, open_lists, prepare
 from soft_labels.annotations.table.settings import Guess, TableSettings
 from soft_labels.annotations.table.source import Source, open_source, working_database
-from soft_labels.annotations.table.words import is_uid
+from soft_labels.annotations.table.words import ANNOTATOR, is_uid
 from soft_labels.errors import ConfigError, DataError
 
 _STAND_IN = TableSettings(label_column="label")
@@ -55,6 +57,10 @@ def _guess(path: Path, second: Path | None, given: dict[str, Any], work: Work, f
     else:
         (second_folder := folder / "second").mkdir()
         columns = _with_second(work, guess, source, open_source(second, work.database, second_folder))
+    if suffix_of(path) == ARRAY:
+        classes = [name for name in source.columns if name != ROW_OF_ARRAY]
+        guess.settings = {"form": "counts", "count_columns": classes} | guess.settings
+        guess.doubts.append("the classes of an array have no names; they are numbered (class_names)")
     found = _recognised(work, guess, columns)
     roles.fill(work, guess, found, _opened(work, guess, columns))
     _labels(guess, found)
@@ -76,7 +82,12 @@ def _with_second(work: Work, guess: Guess, first: Source, second: Source) -> lis
                                   missing="drop")  # fmt: skip
     guess.settings |= {"uid_column": uid, "items_path": second.path} | ({"items_uid_column": key} if key != uid else {})
     guess.notes.append(f"{second.path.name} describes the items: its {key} is {uid} of {first.path.name}")
-    return join(work, first, second, [*first.columns, *(name for name in second.columns if name not in first.columns)])
+    names = [*first.columns, *(name for name in second.columns if name not in first.columns)]
+    columns = join(work, first, second, names)
+    for why, rows in work.dropped.items():
+        guess.settings.setdefault("missing", "drop")
+        guess.doubts.append(f"{rows:,} rows: {why}; they are left out (missing: drop)")
+    return columns
 
 
 def _appended(work: Work, guess: Guess, first: Source, second: Source) -> list[str]:
@@ -92,21 +103,33 @@ def _appended(work: Work, guess: Guess, first: Source, second: Source) -> list[s
 
 
 def _keys(work: Work, guess: Guess, first: Source, second: Source) -> tuple[str, str] | None:
-    """The columns that join two tables: the second's is unique, and has most values of the first's."""
+    """The columns that join two tables: the second's is unique, and each has most values of the other."""
     given = guess.settings.get("uid_column"), guess.settings.get("items_uid_column")
-    best: tuple[tuple[float, bool, bool], tuple[str, str]] | None = None
-    for key in [given[1]] if given[1] else second.columns:
-        values = f"SELECT cleaned({second.columns[key]}) AS k FROM {second.relation}"
-        unique = work.value(f"SELECT count(k) = count(DISTINCT k) AND count(k) > 0 FROM ({values})")
-        for uid in ([given[0]] if given[0] else first.columns) if unique else []:
-            share = work.value(
-                f"SELECT coalesce(avg((k IN ({values}))::INT), 0) FROM "
-                f"(SELECT DISTINCT cleaned({first.columns[uid]}) AS k FROM {first.relation}) WHERE k IS NOT NULL"
-            )
-            rank = (share, uid == key, is_uid(uid))
-            if share >= 0.5 and (best is None or rank > best[0]):
+    ours = _values(work, first, [given[0]] if given[0] else list(first.columns), "first")
+    theirs = _values(work, second, [given[1]] if given[1] else list(second.columns), "second")
+    rows = work.value(f"SELECT count(*) FROM {second.relation}")
+    best: tuple[tuple[bool, float, bool, bool], tuple[str, str]] | None = None
+    for key, values in theirs.items():
+        unique = work.value(f"SELECT count(*) FROM {values}") == rows
+        for uid, own in ours.items() if unique else ():
+            known = f"SELECT (k IN (SELECT k FROM {values}))::INT AS known FROM {own}"
+            share, number = work.rows(f"SELECT avg(known), sum(known) FROM ({known})")[0]
+            no_person = not ANNOTATOR.search(uid.lower())
+            rank = (no_person, round((share or 0) * (number or 0), 1), uid == key, is_uid(uid))
+            if (share or 0) >= 0.5 and (best is None or rank > best[0]):
                 best = rank, (uid, key)
     return None if best is None else best[1]
+
+
+def _values(work: Work, source: Source, names: Sequence[str], prefix: str) -> dict[str, str]:
+    """For each column a table of its values."""
+    tables = {name: f"{prefix}_{place}" for place, name in enumerate(names)}
+    for name, table in tables.items():
+        work.run(
+            f"CREATE TEMP TABLE {table} AS SELECT DISTINCT cleaned({source.columns[name]}) AS k FROM {source.relation} "
+            "WHERE k IS NOT NULL"
+        )
+    return tables
 
 
 def _recognised(work: Work, guess: Guess, columns: Sequence[str]) -> dict[str, Column]:

@@ -259,10 +259,11 @@ class LabelRoles:
 
     def _matrix(self) -> dict[str, Any] | None:
         """Several columns of one kind: counts, marks of classes, or labels by annotator."""
-        candidates = [one for one in self.scalars() if not (
+        unknown = [one for one in self.scalars() if not (
             UID.match(one.word) or DERIVED.search(one.word) or one.prose > 0.5 or one.image
             or one.name in {FILE, FOLDER}
-        ) and one.distinct <= MOST_CLASSES]  # fmt: skip
+        )]  # fmt: skip
+        candidates = [one for one in unknown if one.distinct <= MOST_CLASSES]
         if self.settings.get("annotator_column"):
             candidates = [one for one in candidates if not determines(
                 self.work, [self.settings["annotator_column"]], one.name, self.columns
@@ -274,9 +275,21 @@ class LabelRoles:
             return {"form": "one_hot", "count_columns": [one.name for one in marks]}
         if len(people) >= 2:
             return {"form": "wide", "label_columns": [one.name for one in people]}
+        high = [one for one in unknown if one.whole and not NUMBER_OF.match(one.word)]
+        if len(high) > len(numbers) and self._sums_are_alike(high):
+            return {"form": "counts", "count_columns": [one.name for one in high]}
         if len(numbers) >= 2:
             return {"form": "counts", "count_columns": [one.name for one in numbers]}
         return self._shared_words(candidates)
+
+    def _sums_are_alike(self, counts: Sequence[Column]) -> bool:
+        """Whether whole numbers add up to about as many annotations in every row, as counts of classes do."""
+        cells = [f"coalesce(try_cast(cleaned({expression(one.name, self.columns)}) AS DOUBLE), 0)" for one in counts]
+        least, most = self.work.rows(
+            f"SELECT min(total), max(total) FROM (SELECT {' + '.join(cells)} AS total FROM records)"
+        )[0]
+        negative = self.work.value(f"SELECT count(*) FROM records WHERE least({', '.join(cells)}) < 0")
+        return len(counts) >= 2 and not negative and 0 < least <= most <= 2 * least
 
     def _one_mark(self, marks: Sequence[Column]) -> bool:
         """Whether most rows mark exactly one class."""

@@ -6,6 +6,7 @@ label in most tables) and how many annotations it stands for. From there on all 
 
 from collections.abc import Sequence
 
+from soft_labels.annotations.base import MOST_COUNT
 from soft_labels.annotations.table.cells import as_text, cleaned
 from soft_labels.annotations.table.classes import as_written
 from soft_labels.annotations.table.names import literal
@@ -21,6 +22,7 @@ def roles_of(work: Work) -> dict[str, str]:
     settings = work.settings
     single = {
         "grp": settings.group_column,
+        "part": settings.split_column,
         "annotator": settings.annotator_column,
         "label": settings.label_column,
         "n": settings.count_column,
@@ -130,6 +132,13 @@ def _check_counts(work: Work, ours: str, column: str) -> None:
         "rows", f"{ours} IS NOT NULL AND NOT coalesce(isfinite({number}) AND {number} >= 0, false)",
         f"column {_braces(column)!r} wants a finite count that is not negative, got {{0!r}}", "correct the row", ours,
     )  # fmt: skip
+    _check_most(work, "rows", number, ours, column)
+
+
+def _check_most(work: Work, table: str, number: str, shown: str, column: str) -> None:
+    """A count is one that a double holds exactly."""
+    most = f"wants counts up to {MOST_COUNT:,}, since no larger one is exact, got {{0!r}}"
+    work.refuse(table, f"{number} > {MOST_COUNT}", f"column {_braces(column)!r} {most}", "divide them all", shown)
 
 
 def _counts(work: Work) -> None:
@@ -252,6 +261,7 @@ def _by_label(work: Work) -> None:
         "tallies", f"n IS NOT NULL AND NOT coalesce(isfinite({number}) AND {number} >= 0, false)",
         f"column {_braces(column)!r} wants finite counts that are not negative, got {{0!r}}", "correct the row", "n",
     )  # fmt: skip
+    _check_most(work, "tallies", number, "n", column)
     work.run(f"CREATE TEMP VIEW empty AS SELECT {ROW} FROM tallies GROUP BY 1 HAVING sum(coalesce({number}, 0)) = 0")
     _refuse_zero(work, f"SELECT count(*) - 1 FROM empty WHERE empty.{ROW} = rows.{ROW} HAVING count(*) > 0")
     _answers(work, "label", "NULL::VARCHAR", f"coalesce({number}, 0)", "tallies")

@@ -40,7 +40,9 @@ def read_table(path: Path | Sequence[Path], settings: TableSettings) -> Annotate
         work = prepare(path, database, settings)
         take_rows(work, folder, roles_of(work))
         shown, modality = settings.shown
-        shared = [*shown, *(["grp"] if settings.group_column else [])]
+        shared = [
+            *shown, *(["grp"] if settings.group_column else []), *(["part"] if settings.split_column else [])
+        ]  # fmt: skip
         settle_uids(work)
         check_one_value(work, shared)
         make_annotations(work)
@@ -148,7 +150,9 @@ def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: in
     single = bool((counts.sum(1) == 1).all()) and len(uids) > 2
     known = settings.scale is not None or settings.class_names is not None
     groups = _about(work, ["grp"], "item").get("grp") if settings.group_column else None
-    about = _named_about(work, settings.about_items, "item_about", "item")
+    about = dict(_named_about(work, settings.about_items, "item_about", "item"))
+    if settings.split_column is not None:
+        about[settings.split_column] = _about(work, ["part"], "item")["part"]
     annotations = _annotations(work)
     return AnnotatedData(
         name=settings.name or _name(work.path),
@@ -206,7 +210,7 @@ def _about(work: Work, columns: Sequence[str], whom: str) -> dict[str, tuple[str
     ids = "SELECT DISTINCT uid FROM chosen" if whom == "item" else "SELECT DISTINCT annotator FROM chosen"
     values = ", ".join(f"arg_min({column}, {ROW})" for column in columns)
     found = work.rows(f"SELECT {key} AS k, {values} FROM rows WHERE k IN ({ids}) GROUP BY k ORDER BY k")
-    for column in columns if whom != "item" or columns != ["grp"] else ():
+    for column in columns if whom != "item" or columns not in (["grp"], ["part"]) else ():
         changed = work.value(
             f"SELECT count(*) FROM (SELECT {key} AS k FROM rows GROUP BY k HAVING count(DISTINCT {column}) > 1)"
         )

@@ -4,11 +4,22 @@ import re
 from collections.abc import Sequence
 
 from soft_labels.annotations.table.labels import Found, LabelRoles
+from soft_labels.annotations.table.names import expression
 from soft_labels.annotations.table.profile import TEXT, Column, determines, distinct, profile
 from soft_labels.annotations.table.rows import Work
 from soft_labels.annotations.table.settings import Guess
 from soft_labels.annotations.table.source import FILE, FOLDER
-from soft_labels.annotations.table.words import DERIVED, NUMBER_OF, PAIRS, RATING, UID, WEAK_UID, is_number
+from soft_labels.annotations.table.words import (
+    DERIVED,
+    NUMBER_OF,
+    PAIRS,
+    PART_COLUMN,
+    RATING,
+    UID,
+    WEAK_UID,
+    is_number,
+    part_called,
+)
 from soft_labels.errors import DataError
 
 
@@ -26,10 +37,12 @@ def fill(work: Work, guess: Guess, before: Found, columns: Sequence[str]) -> Non
     """
     found = profile(work, columns) if guess.settings.get("rows_from") else before
     roles = _Roles(work, guess, found, columns)
+    roles.parts()
     roles.annotator()
     roles.label()
     roles.shown()
     roles.uid()
+    roles.check_parts()
     roles.files_of_annotators()
     roles.count()
     roles.blanks()
@@ -39,6 +52,34 @@ def fill(work: Work, guess: Guess, before: Found, columns: Sequence[str]) -> Non
 
 class _Roles(LabelRoles):
     """All roles of a table."""
+
+    def parts(self) -> None:
+        """A column, file or folder that says which part of a split an item belongs to."""
+        if "split_column" in self.settings:
+            return
+        named = [one for one in self.scalars() if PART_COLUMN.fullmatch(one.word) or one.name in {FILE, FOLDER}]
+        fitting = [one for one in named if one.values and all(map(part_called, one.values))]
+        if fitting:
+            self.settings["split_column"] = fitting[0].name
+
+    def check_parts(self) -> None:
+        """Parts can be taken where there is one to train and one to choose by, and each item is in one."""
+        name = self.settings.get("split_column")
+        column = self.found.get(str(name))
+        if column is None:
+            return
+        uid = self.settings.get("uid_column") or self.settings.get("text_column") or self.settings.get("image_column")
+        keys = uid if isinstance(uid, list) else [uid] if isinstance(uid, str) else []
+        called = {part_called(value) for value in column.values}
+        if not {"train", "val"} <= called:
+            why = f"it names {', '.join(column.values)}, but wanted are train and val (validation, dev)"
+        elif keys and not determines(self.work, keys, column.name, self.columns):
+            why = "items stand in several parts"
+        else:
+            self.guess.notes.append(f"{name} names the part of each item ({', '.join(column.values)})")
+            return
+        del self.settings["split_column"]
+        self.guess.doubts.append(f"the split of {name} is not taken, a split is drawn: {why} (split_column)")
 
     def shown(self) -> None:
         """The texts or the image."""
@@ -51,7 +92,7 @@ class _Roles(LabelRoles):
             return
         images = [one for one in self.found.values() if one.image]
         if images and not any(one.prose >= 0.5 for one in texts):
-            self.settings["image_column"] = images[0].name
+            self.settings["image_column"] = max(images, key=self._is_there).name
             return
         if not texts:
             raise DataError(
@@ -68,6 +109,13 @@ class _Roles(LabelRoles):
                 f"{best.name} is taken for the text; {', '.join(others)} hold texts too "
                 "(second_text_column or text_template)"
             )
+
+    def _is_there(self, image: Column) -> bool:
+        """Whether a picture that a column names is there."""
+        path = self.work.path
+        folder = path if path.is_dir() else path.parent
+        cell = expression(image.name, self.columns)
+        return (folder / str(self.work.value(f"SELECT any_value({cell}) FROM records"))).is_file()
 
     def _is_id(self, one: Column) -> bool:
         """Whether a column that is named like a text holds ids."""

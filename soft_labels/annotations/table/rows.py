@@ -307,6 +307,9 @@ def prepare(path: Path | Sequence[Path], database: duckdb.DuckDBPyConnection, se
     return Work(path, database, settings)
 
 
+_DESCRIBED = {"grp": "group", "part": "part of the split"}
+
+
 def check_one_value(work: Work, ours: Iterable[str]) -> None:
     """All rows of an item agree on the columns that describe it, but for blanks around a text."""
     for column in ours:
@@ -316,7 +319,7 @@ def check_one_value(work: Work, ours: Iterable[str]) -> None:
         work.run(f"CREATE OR REPLACE TEMP VIEW others AS SELECT *, trimmed({column}) <> {first} AS other FROM rows")
         work.refuse(
             "others", "other",
-            f"item {{0!r}} has another {'group' if column == 'grp' else 'input'} than in its first row",
+            f"item {{0!r}} has another {_DESCRIBED.get(column, 'input')} than in its first row",
             "a uid names one item: correct the row or its uid, or set uid_column to null for an id from the text",
             "uid",
         )  # fmt: skip

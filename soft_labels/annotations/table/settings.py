@@ -49,6 +49,7 @@ class TableSettings:
         repeats: Which annotation counts where an annotator labels an item again (``counts``: which row of a uid).
         missing: Whether a row without a wanted value is an error or left out.
         group_column: Items of one value form a group that grouped splits keep together.
+        split_column: The part of a split that the item belongs to.
         about_items: Further columns that describe the item.
         about_annotators: Further columns that describe the annotator.
         encoding: Of the file's text; found out by default.
@@ -80,6 +81,7 @@ class TableSettings:
     repeats: Repeats = "error"
     missing: Missing = "error"
     group_column: str | None = None
+    split_column: str | None = None
     about_items: Sequence[str] = ()
     about_annotators: Sequence[str] = ()
     encoding: str | None = None

@@ -4,20 +4,21 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from soft_labels.annotations.table import delimited, objects
+from soft_labels.annotations.table.arrays import ARRAY, array_as_parquet, pictures_as_parquet, pictures_of
 from soft_labels.annotations.table.encoding import COMPRESSED, check_encoding, copy_as_utf8, find_encoding, suffix_of
 from soft_labels.annotations.table.names import identifier, literal
 from soft_labels.errors import DataError
 
 DELIMITED = (".csv", ".tsv", ".txt")
 LINES = (".jsonl", ".ndjson")
-SUFFIXES = (*DELIMITED, ".json", *LINES, ".parquet")
+SUFFIXES = (*DELIMITED, ".json", *LINES, ".parquet", ARRAY)
 ARROW = ".arrow"
 _DESCRIPTIONS = {"dataset_info.json", "state.json", "dataset_dict.json"}  # of a saved Hugging Face data set
 FILE, FOLDER = "file", "folder"
@@ -93,6 +94,10 @@ def _open_file(
 ) -> Source:
     """One file by its suffix."""
     suffix = suffix_of(path)
+    if suffix == ARRAY:
+        copy, warnings = array_as_parquet(path, folder)
+        notes = ("an array: a row an item, a column a class, numbered from 0",)
+        return replace(_parquet(copy, path, database), notes=notes, warnings=warnings)
     if suffix == ARROW:
         return _parquet(_as_parquet(path, folder), path, database)
     if suffix not in SUFFIXES:
@@ -255,6 +260,9 @@ def _open_folder(
 ) -> Source:
     """Files of one kind as one table."""
     files = _files(path)
+    if not files and (pictures := pictures_of(path)):
+        table = _parquet(pictures_as_parquet(pictures, folder), path, database)
+        return replace(table, notes=(f"{len(pictures):,} pictures",))
     kinds = sorted({suffix_of(file) for file in files})
     if len(kinds) != 1:
         what = f"files of several kinds ({', '.join(kinds)}); give one of them" if kinds else "no table"

@@ -1,6 +1,7 @@
 """How columns of annotation files are named, and what their values look like."""
 
 import re
+from typing import Literal
 
 from soft_labels.annotations.table.profile import Column
 
@@ -32,10 +33,26 @@ DERIVED = re.compile(
     r"lang|language|date|time|times|timestamp|created|updated|url|link|version|number_of\w*|length|duration|status|mode|"
     r"confidence|prob|probability|probabilities|lead|seconds)(?:_|$)"
 )
+PART_COLUMN = re.compile(r"(data_?)?(splits?|parts?|partition|subset|set)|split_?(name|set)|split_?part|fold_?name")
+_PARTS: dict[str, Literal["train", "val", "test"]] = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "devel": "val", "development": "val", "test": "test", "testing": "test",
+}  # fmt: skip
+_OF_SEVERAL_FILES = re.compile(r"[-_.]\d+(-of-\d+)?$")
 RATING = re.compile(
     r"rat(ing|e)|scor|likert|level|degree|severity|intensity|quality|polite|offens|toxic|strength|scale|star"
 )
 MARKS = {"0", "1", "true", "false"}
+
+
+def part_called(name: str) -> Literal["train", "val", "test"] | None:
+    """The part of a split that a name means, in a cell or as a file.
+
+    Example:
+        >>> part_called("Dev"), part_called("train-00000-of-00002"), part_called("fold 3")
+        ('val', 'train', None)
+    """
+    return _PARTS.get(_OF_SEVERAL_FILES.sub("", name.strip().lower()))
 
 
 def is_uid(name: str) -> bool:

@@ -32,9 +32,9 @@ def lock_beside(path: Path, use: str) -> NamedLock:
     return NamedLock(path.with_name(f"{path.name}.{use}.lock"), poll_interval=0.005)
 
 
-def damaged(path: Path, what: str) -> SweepError:
-    """The error of a file that holds something else than studies."""
-    return SweepError(f"{path} is no storage of studies, or is damaged ({what}); {_ANEW}")
+def damaged(place: Path | str, what: str) -> SweepError:
+    """The error of a file or a database that holds something else than studies."""
+    return SweepError(f"{place} is no storage of studies, or is damaged ({what}); {_ANEW}")
 
 
 def of_sqlite(path: Path, error: sqlite3.Error) -> SweepError:
@@ -118,7 +118,12 @@ class JournalLock(JournalFileOpenLock):
             journal.seek(max(size - 1, 0))
             if journal.read() not in (b"", b"\n"):
                 journal.seek(0)
-                journal.truncate(journal.read().rfind(b"\n") + 1)
+                content = journal.read()
+                whole = content.rfind(b"\n") + 1
+                if not content.startswith(b"{", whole):
+                    self._lock.release()
+                    raise damaged(self._path, "its end is none of a journal")
+                journal.truncate(whole)
         return True
 
     def release(self) -> None:

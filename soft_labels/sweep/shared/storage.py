@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity import wait_random_exponential as wait
 
 from soft_labels.errors import SweepError
-from soft_labels.sweep.shared.local import Journal, lock_beside, of_sqlite
+from soft_labels.sweep.shared.local import Journal, damaged, lock_beside, of_sqlite
 
 logger = logging.getLogger(__name__)
 _JOURNAL = "journal:"
@@ -170,7 +171,9 @@ def _explained(call: Callable[..., Any], address: str) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return call(*args, **kwargs)
-        except (StorageInternalError, DBAPIError, RpcError) as error:
+        except KeyError:  # Optuna's word for what is not there
+            raise
+        except (StorageInternalError, DBAPIError, RpcError, LookupError, JSONDecodeError) as error:
             explained = _in_words(error, address)
             if explained is None:
                 raise
@@ -187,6 +190,8 @@ def _in_words(error: Exception, address: str) -> SweepError | None:
         return SweepError(f"{storage} failed ({cause.details()}); see what its server printed, and run this again")
     if isinstance(cause, DBAPIError) and isinstance(cause.orig, sqlite3.Error):
         return of_sqlite(_file(address), cause.orig)
+    if isinstance(cause, LookupError | JSONDecodeError):
+        return damaged(_file(address) if is_sqlite(address) else storage, f"a value is none of a study's: {cause}")
     if isinstance(cause, DataError):
         return SweepError(
             f"{storage} cannot hold a value: {cause.orig}; shorten the study's name or the longest list of the search "

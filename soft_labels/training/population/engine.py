@@ -16,13 +16,14 @@ from soft_labels.progress import tracked
 from soft_labels.training.heads import BYTES_TO_TRAIN, numbers_of
 from soft_labels.training.objectives import Objective
 from soft_labels.training.population.program import Member, PopulationData, Program
+from soft_labels.training.solved_runs import solved_runs
 from soft_labels.training.spec import EpochHook, RunResult, RunSpec, check_honoured
 from soft_labels.training.trainer import device_of
 
 # Fields of a spec that a program trains with; a field that is new is refused until it is honoured and named here.
 HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "scheduler", "plateau_factor",
-            "plateau_patience", "standardize", "seed", "loss", "batch_size", "max_epochs", "patience",
-            "min_delta")  # fmt: skip
+            "plateau_patience", "standardize", "seed", "loss", "head", "neighbours", "batch_size", "max_epochs",
+            "patience", "min_delta")  # fmt: skip
 _MEBIBYTE = 2**20
 _PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
 # Heads a program. On a CPU weights, gradients and moments must stay in its caches: 8 heads are best at 384 inputs, 3 at
@@ -100,7 +101,7 @@ class PopulationEngine:
             Objective(spec).check(data.ordinal)
         prepared = {
             standardize: PopulationData(data, standardize, self.device)
-            for standardize in {spec.standardize for spec in specs}
+            for standardize in {spec.standardize for spec in specs if not spec.kind.solved}
         }
         results: dict[int, RunResult] = {}
         stop = Event()
@@ -108,6 +109,8 @@ class PopulationEngine:
         def run(positions: list[int]) -> tuple[list[RunResult], int]:
             own = [specs[position] for position in positions]
             hook = None if after_epoch is None else lambda run, *rest: after_epoch(positions[run], *rest)
+            if own[0].kind.solved:
+                return solved_runs(data, own, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=hook), 0
             program = Program(prepared[own[0].standardize], own, _members(own, self.share), monitor_test=monitor_test,
                               keep_heads=keep_heads, after_epoch=hook, stop=stop)  # fmt: skip
             return program.train(), program.member_steps
@@ -124,7 +127,9 @@ class PopulationEngine:
                 stop.set()  # after an error or Ctrl-C nobody waits for programs that are under way
         train_items = len(data.dataset.split.train)
         self.work.asked += sum(
-            len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size) for result in results.values()
+            len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size)
+            for result in results.values()
+            if not result.spec.kind.solved
         )
         return [results[position] for position in range(len(specs))]
 
@@ -138,10 +143,15 @@ class PopulationEngine:
         ]
 
     def programs(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
-        """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first."""
+        """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first.
+
+        A head that is solved is a program of its own, after all others.
+        """
         programs = []
         shapes: dict[tuple[int, int, bool, str], list[int]] = {}
         for position, spec in enumerate(specs):
+            if spec.kind.solved:
+                continue
             shapes.setdefault((spec.batch_size, spec.hidden_width, spec.standardize, spec.loss), []).append(position)
         for shape in sorted(shapes):
             members = _members([specs[position] for position in shapes[shape]], self.share)
@@ -150,7 +160,7 @@ class PopulationEngine:
             for start in range(0, len(members), size):
                 runs = itertools.chain.from_iterable(member.runs for member in members[start : start + size])
                 programs.append([shapes[shape][run] for run in runs])
-        return programs
+        return [*programs, *([position] for position, spec in enumerate(specs) if spec.kind.solved)]
 
     def _members_a_program(self, data: EmbeddedDataset, hidden_width: int) -> int:
         """How many heads fit the chunk and the memory: weights, gradients and two moments each."""

@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from soft_labels.errors import SweepError, in_words
 from soft_labels.sweep import open_storage
-from tests.conftest import REPOSITORY, Mount, system
+from tests.conftest import Mount, resize
 
 KINDS = {"journal": "journal:{}", "sqlite": "sqlite:///{}"}
 IN_WORDS = (SweepError, OSError)
@@ -32,10 +30,6 @@ def message(call: Callable[[], object]) -> str:
     return (in_words(refused.value) if isinstance(refused.value, OSError) else str(refused.value)) or ""
 
 
-def remount(folder: Path, options: str) -> None:
-    assert system("mount", "-o", f"remount,{options}", folder)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_disk_is_named_and_the_study_goes_on_when_there_is_room(small_disk: Mount, kind: str) -> None:
@@ -44,7 +38,7 @@ def test_a_full_disk_is_named_and_the_study_goes_on_when_there_is_room(small_dis
     said = message(lambda: asked(address, 3_000))
     assert str(folder / "studies") in said
     assert "make room there" in said
-    remount(folder, "size=20m")
+    resize(folder, "size=20m")
     before = asked(address, 0)
     assert before > 100
     assert asked(address, 2) == before + 2
@@ -115,29 +109,3 @@ def test_a_line_damaged_while_a_worker_reads_on_is_named(tmp_path: Path) -> None
     with path.open("ab") as journal:
         journal.write(b"half a li\nne\n")
     assert f"{path} is no storage of studies, or is damaged (line 2" in message(study.ask)
-
-
-@pytest.mark.slow
-def test_a_sweep_on_a_full_disk_is_one_message_and_goes_on(
-    toy_options: tuple[str, ...], tmp_path: Path, small_disk: Mount
-) -> None:
-    grid = tmp_path / "grid.yaml"
-    rates = ", ".join(f"{0.1 + number / 100:.2f}" for number in range(24))
-    grid.write_text(f"space: {{model.lr: {{categorical: [{rates}]}}}}\n", encoding="utf-8")
-    folder = small_disk("16k")
-    options = (
-        *toy_options,
-        f"--sweep={grid}",
-        "--sweep.grace=4",
-        "--only=soft",
-        f"--out={tmp_path}/out",
-        "--study=one",
-    )
-    command = [sys.executable, "-m", "soft_labels", "sweep", *options, f"--storage=journal:{folder}/studies"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert f"error: {folder}/studies: No space left on device; make room there" in done.stderr
-    remount(folder, "size=9m")
-    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False).returncode == 0
-    assert (tmp_path / "out" / "best-soft.yaml").is_file()

@@ -1,0 +1,50 @@
+"""How the arms of an experiment are drawn: the same in every figure."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from soft_labels.palette import ARMS, Look, look
+from soft_labels.report.content import Key
+from soft_labels.report.evidence import Evidence
+from soft_labels.report.formats import listed
+
+
+def looks(evidence: Evidence) -> dict[str, Look]:
+    """How each arm is drawn, by name; those that the report added come last and leave the others their looks.
+
+    Args:
+        evidence: The experiment.
+    """
+    return {arm: look(place) for place, arm in enumerate([*evidence.arms, *evidence.added])}
+
+
+def distinct(evidence: Evidence) -> dict[str, Look]:
+    """The arms that a plane of lines can hold: the first ones, of which each has a colour of its own.
+
+    Args:
+        evidence: The experiment.
+    """
+    return dict(list(looks(evidence).items())[: len(ARMS)])
+
+
+def left_out(evidence: Evidence) -> str:
+    """Which arms a plane of lines has no room for; nothing where it holds all.
+
+    Args:
+        evidence: The experiment.
+    """
+    others = [arm for arm in looks(evidence) if arm not in distinct(evidence)]
+    return f" Not shown for want of colours: {listed(others)}." if others else ""
+
+
+def line_keys(shown: Mapping[str, Look]) -> list[Key]:
+    """What the lines of arms mean, an entry each."""
+    return [Key(arm, partial(_sign, one)) for arm, one in shown.items()]
+
+
+def _sign(one: Look, axes: Axes) -> None:
+    """A line with its marker."""
+    axes.plot([0.05, 0.95], [0.5, 0.5], color=one.colour.light, linestyle=one.line)
+    axes.plot([0.5], [0.5], color=one.colour.light, marker=one.marker)

@@ -1,0 +1,147 @@
+"""Heads that are solved at once, without epochs or a seed: multinomial logistic regression, nearest neighbours."""
+
+import logging
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own short name)
+
+from soft_labels.distributions import soft_cross_entropy
+from soft_labels.errors import ConfigError
+from soft_labels.training.heads import Head
+from soft_labels.training.objectives import Aim
+
+logger = logging.getLogger(__name__)
+_MOST_ITERATIONS, _FLAT = 5_000, 1e-8
+
+
+class SolvedHead(Head, ABC):
+    """A head that all training items decide at once: the same items give the same head."""
+
+    @abstractmethod
+    def solve(self, features: Tensor, aim: Aim) -> None:
+        """Learn from the training items.
+
+        Args:
+            features: ``[n, D]`` as they are stored; the feature statistics have been set.
+            aim: What the head is trained towards, ``[n, C]`` and, where there are weights, ``[n]``.
+        """
+
+
+class LogisticHead(SolvedHead):
+    """Multinomial logistic regression on distributions: a convex problem, solved to convergence.
+
+    Minimises the mean cross-entropy plus ``weight_decay / 2`` times the squared length of the weights; the intercept
+    is free. In scikit-learn's terms ``C = 1 / (n * weight_decay)``.
+
+    Args:
+        embedding_dim: Width of the features, D.
+        num_classes: Number of classes, C.
+        weight_decay: Strength of the L2 term.
+
+    Source: Bishop (2006), section 4.3.4; targets may be any distributions there.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, embedding_dim: int, num_classes: int, weight_decay: float) -> None:
+        super().__init__(embedding_dim)
+        self.weight_decay = weight_decay
+        self.register_buffer("weight", torch.zeros(num_classes, embedding_dim))
+        self.register_buffer("bias", torch.zeros(num_classes))
+
+    def solve(self, features: Tensor, aim: Aim) -> None:
+        """Find the minimum by L-BFGS in float64; says so where it is not reached."""
+        inputs = F.pad(self.standardised(features).double(), (0, 1), value=1.0)
+        dist = aim.dist.double()
+        share = torch.ones(len(dist)).double() if aim.weight is None else aim.weight.double()
+        share = share / len(dist)
+        decay = torch.full((inputs.shape[1],), self.weight_decay).double()
+        decay[-1] = 0
+
+        def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            weight = torch.from_numpy(flat).view(dist.shape[1], -1)
+            logits = inputs @ weight.T
+            value = share @ soft_cross_entropy(dist, logits) + (decay * weight.square()).sum() / 2
+            slope = ((logits.softmax(-1) - dist) * share[:, None]).T @ inputs + decay * weight
+            return value.item(), slope.flatten().numpy()
+
+        start = np.zeros(dist.shape[1] * inputs.shape[1])
+        options = {"maxiter": _MOST_ITERATIONS, "maxfun": 2 * _MOST_ITERATIONS, "gtol": _FLAT, "ftol": 0}
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        steepest = np.abs(found.jac).max()
+        if steepest > 10 * _FLAT:
+            logger.warning(
+                "head logistic: no minimum in %d iterations (slope %.1g, wanted %.1g); raise model.weight_decay (%g)",
+                found.nit, steepest, _FLAT, self.weight_decay,
+            )  # fmt: skip
+        solution = torch.from_numpy(found.x).view(dist.shape[1], -1).float()
+        self.weight.copy_(solution[:, :-1])
+        self.bias.copy_(solution[:, -1])
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
+        """Logits ``[B, C]`` of features ``[B, D]``."""
+        return F.linear(self.standardised(features), self.weight, self.bias)
+
+
+class NeighboursHead(SolvedHead):
+    """The mean of what the k nearest training items are labelled with, by Euclidean distance.
+
+    The mean over all training items counts as one neighbour more, and an item of uniform shares as one more of those,
+    so that no class has a share of 0 and KL is finite.
+
+    Args:
+        embedding_dim: Width of the features, D.
+        num_classes: Number of classes, C.
+        neighbours: How many, k.
+
+    Source: Geng (2016), "Label distribution learning", section 3.2 (AA-kNN), but for the smoothing, which is ours.
+    """
+
+    items: Tensor
+    dists: Tensor
+    weights: Tensor
+    marginal: Tensor
+
+    def __init__(self, embedding_dim: int, num_classes: int, neighbours: int) -> None:
+        super().__init__(embedding_dim)
+        self.neighbours = neighbours
+        self.register_buffer("items", torch.zeros(0, embedding_dim))
+        self.register_buffer("dists", torch.zeros(0, num_classes))
+        self.register_buffer("weights", torch.zeros(0))
+        self.register_buffer("marginal", torch.full((num_classes,), 1 / num_classes))
+
+    def solve(self, features: Tensor, aim: Aim) -> None:
+        """Keep the training items.
+
+        Raises:
+            ConfigError: There are fewer of them than neighbours.
+        """
+        if self.neighbours > len(features):
+            raise ConfigError(
+                f"wanted model.neighbours of at most {len(features):,}, the training items, got {self.neighbours:,}"
+            )
+        self.items, self.dists = self.standardised(features), aim.dist
+        self.weights = torch.ones(len(features)) if aim.weight is None else aim.weight
+        together = self.weights @ self.dists + 1 / self.dists.shape[1]
+        self.marginal = together / (self.weights.sum() + 1)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
+        """Logarithms of the shares, ``[B, C]``, of features ``[B, D]``."""
+        apart = torch.cdist(self.standardised(features).double(), self.items.double())
+        nearest = apart.topk(self.neighbours, largest=False).indices
+        weights = self.weights[nearest]
+        shares = (weights[..., None] * self.dists[nearest]).sum(-2) + self.marginal
+        return (shares / (weights.sum(-1, keepdim=True) + 1)).log()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        """Make room for as many items as were kept."""
+        for name in ("items", "dists", "weights"):
+            if prefix + name in state_dict:
+                setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))
+        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[no-untyped-call]
