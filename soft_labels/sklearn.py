@@ -202,7 +202,8 @@ class SoftLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return float(super().score(X, y, sample_weight))
         shares = torch.from_numpy(array / array.sum(axis=1, keepdims=True))
         surprise = soft_cross_entropy(shares, torch.from_numpy(self.predict_proba(X)).log())
-        return float(-np.average(surprise.numpy(), weights=sample_weight))
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        return float(-np.average(surprise.numpy(), weights=weights))
 
 
 def _parts(labels: NDArray[np.int64], share: float, seed: int) -> tuple[list[int], list[int]]:

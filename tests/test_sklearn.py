@@ -31,7 +31,7 @@ def shares(items: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 @pytest.mark.slow
-@parametrize_with_checks([SoftLabelClassifier(hidden_width=32, max_epochs=60, random_state=0)])
+@parametrize_with_checks([SoftLabelClassifier(hidden_width=32, max_epochs=60, random_state=0)])  # type: ignore[untyped-decorator]
 def test_it_keeps_the_rules_of_estimators(estimator: Any, check: Any) -> None:
     check(estimator)
 

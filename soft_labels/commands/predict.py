@@ -9,6 +9,7 @@ from soft_labels.commands.fit import show_progress
 from soft_labels.errors import ConfigError
 from soft_labels.training.prediction_table import TableFormat, format_of
 
+_LABEL = "label"
 _COLUMNS = {
     "uid_column": "column of the item's id; without one rows are numbered",
     "text_column": "column of the text, or of the first text of a pair",
@@ -41,6 +42,8 @@ def run_predict(arguments: list[str]) -> None:
         columns["uid_column"] = None
     out = Path(asked.out)
     ratings = None
+    if asked.annotations is None and asked.label_column != _LABEL:
+        raise ConfigError(f"--label_column {asked.label_column} is of annotations; name their table: --annotations")
     if asked.annotations is not None:
         label = None if asked.label_column == "null" else asked.label_column
         ratings = Ratings(head, Path(asked.annotations), columns.get("uid_column"), label)
@@ -70,7 +73,7 @@ def _parser() -> ArgumentParser:
     words = "table of annotations that some of the items have already: the head and they make a posterior together"
     parser.add_argument("--annotations", type=str | None, default=None, help=words)
     words = "of annotations: column of the label; null where each class has a column of counts"
-    parser.add_argument("--label_column", type=str, default="label", help=words)
+    parser.add_argument("--label_column", type=str, default=_LABEL, help=words)
     parser.add_argument("--revision", type=str | None, default=None, help="commit, tag or branch of a head of the Hub")
     words = "settings of the encoder for this machine, as --encoder.device cuda"
     parser.add_argument("--encoder", type=dict[str, Any], default={}, help=words)

@@ -11,6 +11,7 @@ from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import TableSettings
 from soft_labels.errors import ConfigError
 from soft_labels.heads.head import TrainedHead
+from soft_labels.trust.inputs import is_whole
 from soft_labels.trust.prior import combine
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Ratings:
         )
         data = read_table(path, TableSettings(uid_column=uid, text_column=uid, **named))
         self._counts = dict(zip(data.uids, data.label_counts.numpy(), strict=True))
+        self._number = np.int64 if is_whole(data.label_counts.numpy()) else np.float64
         self._met: set[str] = set()
 
     def columns(self, uids: tuple[str, ...], pred_dist: Tensor) -> dict[str, Any]:
@@ -65,9 +67,11 @@ class Ratings:
         counts = np.stack([self._counts.get(uid, nobody) for uid in uids])
         self._met.update(uid for uid in uids if uid in self._counts)
         both = combine(counts, pred_dist.double(), self.strength, LEVEL)
-        found: dict[str, Any] = {"annotations": counts.sum(1)}
+        found: dict[str, Any] = {"annotations": counts.sum(1).astype(self._number)}
         for what, values in (("posterior", both.mean), ("low", both.low), ("high", both.high)):
-            found |= {f"{what}_{name}": values[:, place] for place, name in enumerate(self.class_names)}
+            found |= {
+                f"{what}_{name}": each for name, each in zip(self.class_names, values.T.astype(np.float32), strict=True)
+            }
         return found
 
     def say(self) -> None:

@@ -25,7 +25,7 @@ from soft_labels.encoders.hosted import HostedEncoder
 from soft_labels.encoders.vectors import with_probabilities
 from soft_labels.errors import ConfigError, DataError
 from soft_labels.heads.card import card_of
-from soft_labels.heads.config import HeadConfig
+from soft_labels.heads.config import HeadConfig, Reads
 from soft_labels.heads.encoder import check_same, made
 from soft_labels.heads.folder import FILES, read_head, write_head
 from soft_labels.heads.inputs import read_inputs
@@ -195,7 +195,7 @@ class TrainedHead(ModelHubMixin, library_name="soft-labels"):
         Raises:
             DataError: An input cannot be read; nothing is left out.
         """
-        kind, rows = read_inputs(inputs) if len(inputs) else (self.settings.reads, [])  # type: ignore[arg-type]
+        kind, rows = read_inputs(inputs) if len(inputs) else self._nothing()  # type: ignore[arg-type]
         if kind != self.settings.reads:
             raise DataError(f"this head reads {self.settings.reads}, got {kind}; give it what it was trained on")
         pred_dist = self._of_items(rows) if kind != "vectors" else self.distributions(self.of_vectors(rows))
@@ -203,6 +203,11 @@ class TrainedHead(ModelHubMixin, library_name="soft-labels"):
         if len(ids) != len(pred_dist):
             raise DataError(f"{len(pred_dist):,} inputs but {len(ids):,} uids; give one for each")
         return Predictions(ids, pred_dist.numpy(), self.class_names)
+
+    def _nothing(self) -> tuple[Reads, Any]:
+        """No inputs, of the kind that the head reads."""
+        nothing = torch.empty(0, self.settings.embedding_dim) if self.settings.reads == "vectors" else []
+        return self.settings.reads, nothing
 
     def of_vectors(self, vectors: Tensor) -> Tensor:
         """Features of vectors that something else computed, ``[N, D]``: of logits, their probabilities beside them."""

@@ -1,6 +1,5 @@
 """The same head as ONNX: features in, probabilities out."""
 
-import io
 import logging
 import warnings
 
@@ -38,13 +37,11 @@ def to_onnx(network: nn.Module, embedding_dim: int) -> bytes:
         import onnxscript  # noqa: F401 # torch's exporter wants it
     except ImportError as error:
         raise ConfigError(f'ONNX wants {error.name}: run pip install "soft-labels[onnx]"') from error
-    out = io.BytesIO()
     logging.getLogger("onnxscript").setLevel(logging.WARNING)
     with warnings.catch_warnings(action="ignore"):
-        torch.onnx.export(
+        program = torch.onnx.export(
             _Probabilities(network).eval(),
             (torch.zeros(2, embedding_dim),),
-            out,
             input_names=["features"],
             output_names=["probabilities"],
             dynamic_shapes={"features": {0: torch.export.Dim("items")}},
@@ -52,4 +49,6 @@ def to_onnx(network: nn.Module, embedding_dim: int) -> bytes:
             dynamo=True,
             verbose=False,
         )
-    return out.getvalue()
+    assert program is not None  # noqa: S101 (of dynamo=True)
+    model: bytes = program.model_proto.SerializeToString()
+    return model

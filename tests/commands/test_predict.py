@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -27,7 +28,7 @@ def test_a_table_is_predicted_in_any_format(
     done = run_cli("predict", head, table, f"--out={out}", "--missing=drop", *more)
     assert (done.code, done.out) == (0, f"2 predicted distributions in {out}\n"), done.err
     assert "1 of 3 rows left out: no value in column 'text'" in done.err
-    read = {"parquet": pl.read_parquet, "jsonl": pl.read_ndjson}.get(suffix, pl.read_csv)
+    read: Any = {"parquet": pl.read_parquet, "jsonl": pl.read_ndjson}.get(suffix, pl.read_csv)
     assert read(out)["uid"].to_list() == ["a", "c"]
 
 
@@ -53,6 +54,7 @@ def test_columns_and_the_encoders_settings_are_options(run_cli: RunCli, head: Pa
         ),
         (("HEAD", "TABLE", "--out=out.csv"), "no value in column 'text'; fill it in or remove the row, or set"),
         (("HEAD", "TABLE"), "arguments are required: out"),
+        (("HEAD", "TABLE", "--out=out.csv", "--label_column=said"), "name their table: --annotations"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(

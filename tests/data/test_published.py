@@ -25,3 +25,21 @@ def test_subsets_can_be_chosen(tiny_chaosnli_root: Path, tiny_cifar10h_root: Pat
         for hard in (True, False)
     )
     assert len(hard.dataset.data) < len(whole.dataset.data) == 60
+
+
+def test_tables_of_new_items_name_their_columns_as_the_data_set_does(
+    tiny_chaosnli_root: Path, tiny_popquorn_root: Path, tiny_cifar10h_root: Path
+) -> None:
+    columns = [
+        data.item_columns
+        for data in (
+            ChaosNLIDataModule(tiny_chaosnli_root),
+            PopquornDataModule(tiny_popquorn_root),
+            Cifar10HDataModule(tiny_cifar10h_root),
+        )
+    ]
+    assert columns == [
+        {"uid_column": "uid", "text_column": "premise", "second_text_column": "hypothesis"},
+        {"uid_column": "uid", "text_column": "text"},
+        {"uid_column": "uid", "image_column": "image"},
+    ]

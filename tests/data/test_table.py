@@ -42,3 +42,10 @@ def test_settings_of_a_configuration_reach_the_reader(tmp_path: Path) -> None:
     assert data.label_counts.tolist() == [[1, 1], [0, 1]]
     assert data.annotations is not None
     assert data.annotations.annotators == ("p", "q")
+
+
+def test_a_table_of_new_items_has_the_columns_of_the_first(tiny_table: Path) -> None:
+    data = TableDataModule(tiny_table, text_template="{text} ({item})", label_column="label")
+    assert data.item_columns == {"uid_column": "item", "text_template": "{text} ({item})"}
+    made = TableDataModule(tiny_table, uid_column=None, text_column="text", label_column="label")
+    assert made.item_columns == {"uid_column": None, "text_column": "text"}

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from soft_labels.annotations.base import Items
-from soft_labels.embeddings import FeatureSource, StageReport, known_rows
+from soft_labels.embeddings import FeatureSource, StageReport, features_alike, known_rows
 from soft_labels.encoders import SeveralEncoders, TimmEncoder
 from soft_labels.encoders.hosted import Usage
 from soft_labels.errors import ConfigError
@@ -90,3 +90,14 @@ def test_an_encoder_of_another_modality_is_refused(modality: Any, tmp_path: Path
 def test_a_text_encoder_is_refused_for_images(tmp_path: Path, toy: "type[ToyEncoder]") -> None:
     with pytest.raises(ConfigError, match="mine holds image but ToyEncoder reads text"):
         FeatureSource(toy(), tmp_path).check("mine", "image")
+
+
+def test_features_are_alike_whatever_items_have_their_vectors_where() -> None:
+    made_by = {
+        "encoder": "several",
+        "0.weights": "sha256:1",
+        "1.vectors": "sha256:2",
+        "1.uid_column": "id",
+        "uids": None,
+    }
+    assert features_alike(made_by) == {"encoder": "several", "0.weights": "sha256:1"}

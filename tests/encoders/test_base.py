@@ -1,7 +1,11 @@
+import copy
+import pickle
+from pathlib import Path
+
 import pytest
 import torch
 
-from soft_labels.encoders import OpenAIEncoder
+from soft_labels.encoders import OpenAIEncoder, SentenceTransformerEncoder, TransformerEncoder
 from soft_labels.encoders.base import pick_device, texts_of
 from soft_labels.errors import EncoderError
 
@@ -30,3 +34,23 @@ def test_an_encoder_has_no_remark_unless_it_makes_one() -> None:
     encoder = OpenAIEncoder()
     encoder.preprocess(["text"])
     assert encoder.remark() is None
+
+
+def test_an_encoder_says_what_makes_it_again_but_for_its_device() -> None:
+    encoder = SentenceTransformerEncoder(prompt="query: ", device="cpu")
+    assert encoder.settings() == {
+        "model": "packaged:all-MiniLM-L6-v2", "revision": None, "prompt": "query: ", "normalize": False,
+        "max_length": None, "batch_size": 64, "precision": "fp32",
+    }  # fmt: skip
+    assert copy.deepcopy(encoder).settings() == encoder.settings()
+    assert pickle.loads(pickle.dumps(encoder)).settings() == encoder.settings()  # noqa: S301 # our own
+    assert SentenceTransformerEncoder(**encoder.settings()).fingerprint() == encoder.fingerprint()
+
+
+def test_a_hub_model_is_pinned_and_a_folder_stays_here(tmp_path: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    hub = TransformerEncoder("organisation/mini", revision=commit)
+    assert (hub.settings()["revision"], hub.of_this_machine) == (commit, ())
+    local = TransformerEncoder(str(tmp_path))
+    assert local.of_this_machine == ("model",)
+    assert "model" not in local.settings()

@@ -29,7 +29,14 @@ def test_head_and_annotators_are_added_with_their_weights(tmp_path: Path) -> Non
     expected = (np.array([[0, 0, 0], [2, 0, 1], [0, 1, 0]]) + STRENGTH * pred_dist.numpy()) / np.array([[4], [7], [5]])
     np.testing.assert_allclose(posterior, expected, rtol=1e-6)
     low, high = (beta.ppf(side, 2 + 4 * 0.2, 1 + 4 * 0.8) for side in (0.025, 0.975))
-    assert (columns["low_calm"][1], columns["high_calm"][1]) == pytest.approx((low, high))
+    assert (columns["low_calm"][1], columns["high_calm"][1]) == pytest.approx((low, high), rel=1e-5)
+    assert columns["annotations"].dtype == np.int64
+
+
+def test_weighted_counts_stay_numbers(tmp_path: Path) -> None:
+    rows = {"item": ["a"], "calm": [1.5], "cross": [0.0], "angry": [1.0]}
+    found = ratings(tmp_path / "ratings.csv", pl.DataFrame(rows), label_column=None)
+    assert found.columns(("a",), torch.full((1, 3), 1 / 3))["annotations"].tolist() == [2.5]
 
 
 def test_counts_of_classes_serve_as_well(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_the_front_matter_is_what_the_hub_reads() -> None:
     front = yaml.safe_load(text.split("---\n")[1])
     assert front["library_name"] == "soft-labels"
     assert front["pipeline_tag"] == "text-classification"
-    results = ModelCard(text).data.eval_results or []
+    card: Any = ModelCard(text)
+    results = card.data.eval_results
     assert {result.metric_type: result.metric_value for result in results} == {
         "kl": 0.3, "entropy_corr": 0.2, "accuracy": 0.5,
     }  # fmt: skip
@@ -38,4 +39,5 @@ def test_the_front_matter_is_what_the_hub_reads() -> None:
 def test_a_head_that_was_not_measured_says_so() -> None:
     text = card_of(toy_head().settings, "manners")
     assert "Not measured." in text
-    assert ModelCard(text).data.eval_results is None
+    card: Any = ModelCard(text)
+    assert card.data.eval_results is None

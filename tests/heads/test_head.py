@@ -12,9 +12,11 @@ import torch
 from huggingface_hub import ModelCard
 
 import soft_labels
+from soft_labels.encoders import OpenAIEncoder
 from soft_labels.errors import ConfigError, DataError
-from soft_labels.heads.head import TrainedHead, load
+from soft_labels.heads.head import TrainedHead, load, of_encoder
 from tests.conftest import ToyTextEncoder
+from tests.fake_openai import FakeOpenAI
 from tests.heads.loopback_hub import Hub, hub_in_process
 from tests.heads.toy_head import toy_head
 
@@ -94,7 +96,7 @@ def test_a_head_goes_to_the_hub_and_comes_back_at_its_commit(hub: Hub, caplog: p
     assert again.revision == first.name
     assert f"people/head at commit {first.name}" in caplog.text
     np.testing.assert_array_equal(again.predict(TEXTS).distributions, head.predict(TEXTS).distributions)
-    card = ModelCard(first.files["README.md"].decode())
+    card: Any = ModelCard(first.files["README.md"].decode())
     assert card.data.library_name == "soft-labels"
     assert [(result.metric_type, result.metric_value) for result in card.data.eval_results or []] == [("kl", 0.25)]
 
@@ -117,3 +119,16 @@ def test_what_the_hub_lacks_or_damages_is_told(hub: Hub) -> None:
     files["config.json"] = json.dumps({**content, "class_names": ["a", "b", "c"]}).encode()
     with pytest.raises(ConfigError, match=r"config\.json is damaged or was changed"):
         soft_labels.load("people/head")
+
+
+@pytest.mark.slow
+def test_answers_that_are_paid_are_kept_and_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with FakeOpenAI(width=6) as service:
+        encoder = OpenAIEncoder("mini", base_url=service.url)
+        head = toy_head(**of_encoder(encoder))
+        found = head.predict(TEXTS).distributions
+        again = soft_labels.load(head.save(tmp_path / "head")).predict(TEXTS).distributions
+        assert sorted(service.billed()) == sorted(TEXTS)
+    np.testing.assert_array_equal(found, again)
+    assert list((tmp_path / "embeddings").rglob("*.safetensors"))

@@ -28,7 +28,8 @@ def predicted(head: TrainedHead, path: Path, **settings: Any) -> pl.DataFrame:
 def write(folder: Path, suffix: str, **columns: Any) -> Path:
     path = folder / f"new{suffix}"
     frame = pl.DataFrame(columns)
-    {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}[suffix](path)
+    writers: Any = {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}
+    writers[suffix](path)
     return path
 
 

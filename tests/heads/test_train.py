@@ -12,10 +12,10 @@ import torch
 import soft_labels
 from soft_labels.data import TensorDataModule
 from soft_labels.errors import ConfigError, DataError, TrainingError
-from soft_labels.heads.train import DEFAULTS, counts_of, train
+from soft_labels.heads.train import counts_of, spec_of, train
 from soft_labels.training.lightning_engine import LightningEngine
 from soft_labels.training.predict import predict
-from soft_labels.training.spec import RunSpec, head_of
+from soft_labels.training.spec import head_of
 from tests.conftest import ToyTextEncoder
 
 NAMES = ["calm", "cross", "angry"]
@@ -53,7 +53,7 @@ def test_it_trains_by_the_rule_of_fit() -> None:
     counts, texts = rated()
     features = ToyTextEncoder().forward(texts)
     head = quick(counts, features, dropout=0.5, seed=3, max_epochs=3)
-    spec = RunSpec(**{**DEFAULTS, "max_epochs": 3, "hidden_width": 8, "lr": 0.02, "dropout": 0.5, "seed": 3})
+    spec = spec_of({"max_epochs": 3, "hidden_width": 8, "lr": 0.02, "dropout": 0.5, "seed": 3})
     data = TensorDataModule(features, label_counts=counts).embedded
     (result,) = LightningEngine("cpu").train(data, [spec], keep_heads=True)
     expected = predict(head_of(data, result), data.features, torch.arange(300)).softmax(-1)

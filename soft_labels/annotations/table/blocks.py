@@ -46,7 +46,7 @@ class ItemBlocks:
         """What the columns of a block stand for."""
         if self.modality == "image":
             return list(images_of(self.work.path, shown[0]))
-        return list(shown[0]) if self.modality == "text" else list(zip(*shown, strict=True))  # type: ignore[arg-type]
+        return list(shown[0]) if self.modality == "text" else list(zip(*shown, strict=True))
 
 
 @contextmanager
