@@ -35,7 +35,7 @@ def test_what_is_saved_is_read_again(result: CompareResult, tmp_path: Path) -> N
 def test_what_was_changed_is_of_another_schema_or_is_not_there_is_one_message(
     result: CompareResult, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecordError, match="no compare.json in"):
+    with pytest.raises(RecordError, match=r"no compare\.json in"):
         CompareResult.load(tmp_path)
     replace(result, dataset="other").save(tmp_path)
     text = (tmp_path / FILE).read_text()
