@@ -117,5 +117,5 @@ def cases() -> list[Case]:
         Case(KIND, "a journal in no folder", (*SWEEP, "--storage", "journal:/dev/null/x"), "null: .*a file stands"),
         Case(KIND, "a database in no folder", (*SWEEP, "--storage", "sqlite:////dev/null/x.db"), "/dev/null"),
         Case(KIND, "storage of no folder", ("storage", "--storage=sqlite:////dev/null/x.db", "--port=1"), "/dev/null"),
-        Case(KIND, "storage on no port", ("storage", "--storage=sqlite:///studies.db", "--port=-1"), "port"),
+        Case(KIND, "storage on no port", ("storage", "--storage=sqlite:///studies.db", "--port=-1"), "database server"),
     ]  # fmt: skip

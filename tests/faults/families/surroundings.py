@@ -8,6 +8,8 @@ from tests.faults.damage import writing
 from tests.faults.sound import CHECKPOINT, FIT
 
 KIND = "files too large, read-only, outputs, locks"
+TOO_LARGE = "File too large.*ulimit -f"
+OF_SQLITE = "new.db: disk I/O error.*see to it"  # SQLite says no more of it
 COMMANDS: dict[str, tuple[str, ...]] = {
     "embed": ("embed", "--config", "data.yaml", "--data.store=new"),
     "fit": FIT,
@@ -30,7 +32,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 def cases() -> list[Case]:
     """All of the kind."""
     large = [
-        Case(KIND, f"{name}, files of {size} bytes at most", command, "new.db: disk I/O error.*see to it" if name.endswith("SQLite") else "File too large.*ulimit -f",
+        Case(KIND, f"{name}, files of {size} bytes at most", command, OF_SQLITE if "SQLite" in name else TOO_LARGE,
              limits={"RLIMIT_FSIZE": size})
         for name, command in COMMANDS.items()
         for size in (0, 100)
