@@ -134,7 +134,7 @@ def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
 
 
 def _refused(error: BaseException | None) -> OSError | None:
-    """The system's refusal behind an error, if there is one; torch and Lightning raise their own on top of it."""
+    """The system's refusal behind an error, if there is one; torch and Lightning raise others over it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error
     if told := _OF_RUST.search(str(error)):

@@ -1,15 +1,13 @@
-"""A stand-in for SLURM: its ``sbatch`` takes job arrays, and :meth:`FakeSlurm.run` runs them on this machine."""
+"""A stand-in for SLURM where the real one cannot show it: several nodes, and what sbatch was told.
+
+Its ``sbatch`` takes job arrays, and :meth:`FakeSlurm.run` runs them on this machine. Chains, preemption and refusals
+are tested on a real SLURM.
+"""
 
 import json
-import os
-import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +28,6 @@ for line in lines:
         header += shlex.split(line.removeprefix("#SBATCH "))
 options = dict(each.removeprefix("--").partition("=")[::2] for each in [*header, *arguments])
 job = len(list(queue.glob("*.json"))) + 101
-awaited = options.get("dependency", "").rpartition(":")[2]
-if options.get("partition") == "closed":
-    sys.exit("sbatch: error: invalid partition specified: closed")
-if awaited and not (queue / f"{{awaited}}.json").exists():
-    sys.exit("sbatch: error: Job dependency problem")
 content = dict(id=job, options=options, script=text, environment=dict(os.environ), folder=os.getcwd())
 (queue / f"{{job}}.json").write_text(json.dumps(content))
 print(f"{{job}};cluster" if "parsable" in options else f"Submitted batch job {{job}}")
@@ -56,15 +49,6 @@ numbers = [
 started = [subprocess.Popen(command, env=os.environ | {{name: str(n) for name, n in each.items()}}) for each in numbers]
 sys.exit(max(task.wait() for task in started))
 """
-
-
-@dataclass(frozen=True)
-class Preemption:
-    """One task is killed once, as soon as ``when`` is true."""
-
-    job: str
-    task: int
-    when: Callable[[], bool]
 
 
 class FakeSlurm:
@@ -91,38 +75,16 @@ class FakeSlurm:
         """What was handed in, in that order."""
         return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.queue.glob("*.json"))]
 
-    def run(self, preemption: Preemption | None = None) -> dict[str, list[int]]:
-        """Run every job in the order of the dependencies; exit codes of its tasks by job, of those that could start."""
-        codes: dict[str, list[int]] = {}
-        names: dict[str, str] = {}
-        for job in self.jobs():
-            name = names[str(job["id"])] = job["options"]["job-name"]
-            kind, _, awaited = job["options"].get("dependency", "").partition(":")
-            before = codes.get(names.get(awaited, ""), [] if not kind else None)
-            if before is not None and (kind != "afterok" or not any(before)):
-                codes[name] = self._run_array(job, preemption)
-        return codes
+    def run(self) -> dict[str, list[int]]:
+        """Run every job in the order in which it was handed in; exit codes of its workers by job."""
+        return {job["options"]["job-name"]: self._run_array(job) for job in self.jobs()}
 
-    def _run_array(self, job: dict[str, Any], preemption: Preemption | None) -> list[int]:
-        tasks, _, at_once = job["options"]["array"].partition("%")
-        first, last = map(int, tasks.split("-"))
-        with ThreadPoolExecutor(int(at_once or last - first + 1)) as pool:
-            return list(pool.map(lambda task: self._run_task(job, task, preemption), range(first, last + 1)))
+    def _run_array(self, job: dict[str, Any]) -> list[int]:
+        """Run a job's workers one after another."""
+        first, last = map(int, job["options"]["array"].split("-"))
+        return [self._start(job, task).wait() for task in range(first, last + 1)]
 
-    def _run_task(self, job: dict[str, Any], task: int, preemption: Preemption | None) -> int:
-        chosen = preemption is not None and (preemption.job, preemption.task) == (job["options"]["job-name"], task)
-        process = self._start(job, task, restarts=0)
-        if not chosen:
-            return process.wait()
-        assert preemption is not None
-        while not preemption.when():
-            assert process.poll() is None, "the task ended before it could be preempted"
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        code = process.wait()
-        return self._start(job, task, restarts=1).wait() if "requeue" in job["options"] else code
-
-    def _start(self, job: dict[str, Any], task: int, restarts: int) -> subprocess.Popen[bytes]:
+    def _start(self, job: dict[str, Any], task: int) -> subprocess.Popen[bytes]:
         """Start a task in a process group of its own."""
         options, number = job["options"], str(job["id"])
         script = self.queue / f"{number}_{task}.sh"
@@ -133,7 +95,6 @@ class FakeSlurm:
             "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NNODES": options["nodes"],
             "SLURM_NTASKS_PER_NODE": options["ntasks-per-node"], "SLURM_NODELIST": "127.0.0.1",
             "SLURM_CPUS_PER_TASK": options["cpus-per-task"],
-            **({"SLURM_RESTART_COUNT": str(restarts)} if restarts else {}),
         }  # fmt: skip
         log = Path(job["folder"]) / options["output"].replace("%A", number).replace("%a", str(task))
         with log.open("ab" if options.get("open-mode") == "append" else "wb") as output:

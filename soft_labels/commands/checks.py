@@ -6,7 +6,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from soft_labels.errors import ConfigError
-from soft_labels.metrics import core_names
+from soft_labels.metrics import METRICS, core_names
 from soft_labels.training.best import check_monitor
 from soft_labels.training.heads import check_memory
 from soft_labels.training.trainer import device_of
@@ -63,6 +63,11 @@ def check_settings(settings: Namespace) -> None:
     if every > 1 and settings.model.scheduler == "plateau":
         raise ConfigError("the plateau scheduler wants the validation loss of every epoch; leave out "
                           f"trainer.check_val_every_n_epoch={every}")  # fmt: skip
+    if (trainer.get("gradient_clip_val") or 0) < 0 or trainer.get("accumulate_grad_batches") == 0:
+        raise ConfigError(
+            "wanted a trainer.gradient_clip_val of at least 0 and trainer.accumulate_grad_batches of at least 1, got "
+            f"{trainer.get('gradient_clip_val')} and {trainer.get('accumulate_grad_batches')}"
+        )
     _check_stopping(settings.early_stopping)
     check_monitor(settings.checkpoint.monitor)
     check_memory(settings.model.hidden_width)
@@ -80,3 +85,9 @@ def _check_stopping(stopping: Namespace) -> None:
     if monitor not in names:
         why = "no choice may look at the test split" if monitor.startswith("test/") else "there is no such metric"
         raise ConfigError(f"early_stopping.monitor {monitor}: {why}; choose one of {', '.join(names)}")
+    metric = METRICS.get(monitor.partition("/")[2])
+    better = "max" if metric is not None and metric.higher_is_better else "min"
+    if stopping.mode != better:
+        raise ConfigError(
+            f"early_stopping.mode {stopping.mode} would stop where {monitor} is best; set early_stopping.mode={better}"
+        )

@@ -4,7 +4,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 
-from soft_labels.experiment.index import ExperimentIndex
 from tests.conftest import REPOSITORY, Result, RunCli
-from tests.fake_slurm import FakeSlurm, Preemption
+from tests.fake_slurm import FakeSlurm
 
 CONFIG = REPOSITORY / "configs" / "cluster" / "slurm.yaml"
 STORAGE = "postgresql://anna:sentinel-0123@database/studies"
@@ -91,35 +89,6 @@ def test_the_committed_commands_are_commands(run_cli: RunCli, monkeypatch: pytes
         program, *arguments = shlex.split(jobs[name]["command"].replace("\\\n", ""))
         done = run_cli(*arguments, option)
         assert (program, done.code) == ("soft-labels", 0), done.err
-
-
-def test_a_preempted_worker_starts_again_and_a_failed_one_does_not_hold_up_the_chain(
-    run_cli: RunCli, slurm: FakeSlurm
-) -> None:
-    work = """
-      touch "started-$SLURM_ARRAY_TASK_ID"
-      if [ "$SLURM_ARRAY_TASK_ID" = 2 ]; then exit 3; fi
-      if [ "$SLURM_ARRAY_TASK_ID" = 1 ] && [ -z "$SLURM_RESTART_COUNT" ]; then sleep 60; fi
-      touch "done-$SLURM_ARRAY_TASK_ID"
-      """
-    last = {"name": "last", "after": "first", "command": "ls"}
-    first = {"name": "first", "workers": 3, "command": work}
-    assert call(run_cli, last, first, environment=["echo beginning"]).code == 0
-    codes = slurm.run(Preemption("first", 1, Path("started-1").exists))
-    assert codes == {"first": [0, 0, 3], "last": [0]}
-    ended = [line for line in log("last").splitlines() if line.startswith("done")]
-    assert ended == ["done-0", "done-1"]
-    starts = [line.rpartition(" on ")[0] for line in log("first", 1).splitlines() if line.startswith("worker")]
-    assert starts == ["worker 1 of first"] * 2
-    assert [f"requeued {times} times" in log("first", 1) for times in (0, 1, 2)] == [True, True, False]
-    assert log("first", 1).count("beginning") == 2
-
-
-def test_workers_beyond_those_at_once_take_over(run_cli: RunCli, slurm: FakeSlurm) -> None:
-    command = 'mkdir only-one && sleep 0.05 && rmdir only-one && touch "done-$SLURM_ARRAY_TASK_ID"'
-    assert call(run_cli, {"name": "turns", "workers": 4, "at_once": 1, "command": command}).code == 0
-    assert slurm.run() == {"turns": [0] * 4}
-    assert slurm.jobs()[0]["options"]["array"] == "0-3%1"
 
 
 def test_lightning_takes_no_worker_for_a_rank_of_a_larger_job(
@@ -213,6 +182,8 @@ def test_a_secret_that_the_worker_looks_up_is_none(run_cli: RunCli, slurm: FakeS
         ([{"name": "a", "workers": 0}], "job a: wanted at least 1 worker, got 0"),
         ([{"name": "a", "at_once": 0}], "job a: wanted at least 1 worker, got 1, at once 0"),
         ([{"name": "a", "resources": {"gpu": 1}}], "resources of job a: Option 'gpu' is not accepted"),
+        ([{"name": "a", "resources": {"gpus": -1}}], "wanted gpus from 0 up for each worker, got -1"),
+        ([{"name": "a", "resources": {"nodes": 0}}], "wanted nodes from 1 up for each worker, got 0"),
         ([{"name": "a", "resources": {"gpus": "all"}}], 'resources of job a: Parser key "gpus"'),
     ],
 )
@@ -225,14 +196,6 @@ def test_a_mistake_is_told_before_anything_is_written(
     assert [path.name for path in Path().iterdir()] == ["jobs.yaml"]
 
 
-def test_a_refused_job_says_what_was_handed_in_before_it(run_cli: RunCli, slurm: FakeSlurm) -> None:
-    closed = {"name": "last", "after": "first", "command": "ls", "resources": {"partition": "closed"}}
-    done = call(run_cli, {"name": "first", "command": "ls"}, closed)
-    assert (done.code, done.out) == (2, "")
-    assert "sbatch refused job last: sbatch: error: invalid partition specified: closed" in done.err
-    assert "scancel 101" in done.err
-
-
 def test_without_sbatch_the_scripts_can_still_be_printed(
     run_cli: RunCli, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,44 +205,3 @@ def test_without_sbatch_the_scripts_can_still_be_printed(
     assert "no sbatch on the PATH" in done.err
     assert not Path("lightning_logs").exists()
     assert "\nls\n" in call(run_cli, {"name": "a", "command": "ls"}, submit=False).out
-
-
-@pytest.mark.slow
-def test_an_experiment_goes_through_the_chain_though_a_worker_is_preempted(run_cli: RunCli, slurm: FakeSlurm) -> None:
-    write_experiment()
-    command = f"{sys.executable} -m soft_labels"
-    sweep = f"{command} sweep --config data.yaml --sweep grid.yaml --storage journal:studies.journal --out out"
-    seeds = f"{command} reproduce --config tiny.yaml --out out"
-    jobs = (
-        {"name": "sweep", "command": f"{sweep} && cp -r out/records searched"},
-        {"name": "seeds", "after": "sweep", "workers": 2, "command": seeds},
-        {"name": "report", "after": "seeds", "command": "cp out/report/report.md ."},
-    )
-    assert call(run_cli, *jobs).code == 0
-    codes = slurm.run(Preemption("seeds", 0, lambda: "hard: 4 of 4 trials" in log("seeds", 0)))
-    assert codes == {"sweep": [0], "seeds": [0, 0], "report": [0]}, log("sweep") + log("seeds", 0) + log("seeds", 1)
-    assert "requeued 1 times" in log("seeds", 0)
-    searched = list(Path("searched").glob("*.jsonl"))
-    assert len(ids(searched)) == 8  # four points for each arm, which the seeds' job found and did not run again
-    assert all((Path("out/records") / one.name).read_bytes() == one.read_bytes() for one in searched)
-    bundles = list(Path("out/records").glob("[!.]*.jsonl"))
-    assert max(Counter(ids(bundles)).values()) == 1
-    (arms,) = [found.arms for found in ExperimentIndex.load(Path("out")).datasets]
-    assert [len(arm.seeds) for arm in arms.values()] == [3, 3]
-
-
-def ids(bundles: list[Path]) -> list[str]:
-    """The run of each line of some bundles."""
-    return [json.loads(line)["id"] for one in bundles for line in one.read_text(encoding="utf-8").splitlines()]
-
-
-def write_experiment() -> None:
-    """The configurations of an experiment that takes a second."""
-    encoder = {"class_path": "tests.toys.SeededEncoder", "init_args": {"width": 8}}
-    data = {"class_path": "tests.toys.SeededData", "init_args": {"items": 120, "store": "store", "encoder": encoder}}
-    space = {"model.lr": {"categorical": [1e-2, 1e-3]}, "data.batch_size": {"categorical": [8, 16]}}
-    base = {"data": data, "model": {"hidden_width": 16}, "trainer": {"max_epochs": 6, "accelerator": "cpu"}}
-    experiment = {"name": "tiny", "datasets": [["data.yaml"]], "sweeps": {"grid": "grid.yaml"}, "seeds": 3}
-    files = {"data": base, "grid": {"space": space, "sampler": "grid"}, "tiny": {"experiment": experiment}}
-    for name, content in files.items():
-        Path(f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -85,6 +85,7 @@ ODD = {
     "nested": (b"a: " + b"[" * 100_000 + b"]" * 100_000, "exceeded maximum nesting depth"),
     "nested mapping": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "exceeded maximum nesting depth"),
     "nested less": (b"seed_everything: " + b"[" * 900 + b"]" * 900, "is nested more than 50 levels deep"),
+    "twice": (b"seed_everything: 1\nseed_everything: 2\n", "has the key 'seed_everything' twice in one mapping"),
     "zeros": (b"\0" * 1_000, "control characters are not allowed"),
 }  # fmt: skip
 

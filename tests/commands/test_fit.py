@@ -54,6 +54,34 @@ def test_an_evaluation_writes_every_metric_and_no_config(
     assert not (run_folder(tmp_path) / "config.yaml").exists()
 
 
+def no_constant(name: str) -> None:
+    """JSON has no word for it."""
+    raise AssertionError(name)
+
+
+@pytest.mark.slow
+def test_a_metric_that_is_no_number_is_null_in_the_file(
+    run_cli: RunCli, quick: tuple[str, ...], toy_text: str, tmp_path: Path
+) -> None:
+    """Every item has the same entropy, so nothing correlates with it."""
+    rows = [(item, "abc"[(item + (vote > 2)) % 3]) for item in range(45) for vote in range(5)]
+    table = "item,text,label\n" + "".join(f"c{item:02d},text {item},{label}\n" for item, label in rows)
+    (tmp_path / "same.csv").write_text(table, encoding="utf-8")
+    options = (
+        "--data=soft_labels.data.TableDataModule", f"--data.path={tmp_path}/same.csv", "--data.text_column=text",
+        "--data.label_column=label", f"--data.encoder={toy_text}", f"--data.store={tmp_path}/store", *quick,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="entropy_corr is nan: the label entropy is the same for every item"):
+        assert run_cli("fit", *options, f"--trainer.default_root_dir={tmp_path}/fit").code == 0
+        (checkpoint,) = tmp_path.rglob("best.ckpt")
+        tested = run_cli("test", *options, f"--ckpt_path={checkpoint}", f"--trainer.default_root_dir={tmp_path}")
+    assert tested.code == 0, tested.err
+    text = (run_folder(tmp_path) / "test_metrics.json").read_text(encoding="utf-8")
+    metrics = json.loads(text, parse_constant=no_constant)["metrics"]
+    assert metrics["test/entropy_corr"] is None
+    assert math.isfinite(metrics["test/kl"])
+
+
 def test_a_validated_checkpoint_has_the_loss_that_chose_it(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
     run_cli("validate", *elsewhere(trained, tmp_path))
     record = json.loads((run_folder(tmp_path) / "val_metrics.json").read_text(encoding="utf-8"))

@@ -220,6 +220,16 @@ def test_a_mistake_is_told_before_anything_is_read(
 
 
 @pytest.mark.slow
+def test_small_parts_of_redrawn_splits_are_said_once_with_their_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(write_tiny_experiment(tmp_path), tmp_path / "out", f'--experiment.sweeps={{"grid": "{tmp_path}/grid.yaml"}}')
+    small = "the test part has 18 items: each one is 5.6% of a mean over them"
+    said = [message for message in caplog.messages if "test part" in message]
+    assert said == [small, f"seeded, 3 of 3 redrawn splits: {small}"]
+
+
+@pytest.mark.slow
 def test_features_are_not_searched(tmp_path: Path) -> None:
     config = write_tiny_experiment(tmp_path)
     space = {**TOY_GRID["space"], "data.encoder.init_args.width": {"categorical": [4, 8]}}  # type: ignore[dict-item]

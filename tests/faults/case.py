@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self, cast
 
+from soft_labels.errors import ConfigError
 from soft_labels.files import PARTIAL_PREFIX
+from soft_labels.training.best import read_checkpoint
 from tests.conftest import REPOSITORY
 from tests.fake_openai import Answer, FakeOpenAI
 from tests.faults.server import HUNG
@@ -161,10 +163,21 @@ def _verdict(case: Case, outcome: Outcome, folder: Path, before: set[str]) -> st
         return _went_on(case, outcome, folder)
     if outcome.code == 0:
         return "silently wrong"
-    torn = [name for name in _files(folder) - before if PARTIAL_PREFIX in name or name.endswith(".ckpt")]
+    torn = [name for name in _files(folder) - before if _is_torn(folder / name)]
     once = len(re.findall(r"^soft-labels: error: ", outcome.err, re.MULTILINE)) == 1
     said = re.search(case.says, outcome.err.partition("soft-labels: error: ")[2], re.DOTALL)
     return "silently wrong" if torn else "ended well" if once and said else "other words"
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file was left half-written."""
+    if path.suffix != ".ckpt":
+        return path.name.startswith(PARTIAL_PREFIX)
+    try:
+        read_checkpoint(path)
+    except ConfigError:
+        return True
+    return False
 
 
 def _went_on(case: Case, outcome: Outcome, folder: Path) -> str:

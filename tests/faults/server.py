@@ -1,8 +1,8 @@
 """A process that has imported everything forks a child for each command line, so that a case costs no start.
 
 What there is to import it learns from the children that make the sound folder. It reads one request a line on its
-standard input, a JSON object, and answers with one. Everything that a child prints goes to files; its time, the size of
-its files and its memory may be limited.
+standard input, a JSON object, and answers with one. What a child prints is in it; its time, the size of its files and
+its memory may be limited.
 """
 
 import errno
@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -43,40 +44,56 @@ def serve() -> None:
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one command line in a child; what it returned and printed, and the seconds it took."""
-    logs = Path(request["logs"])
     began = time.monotonic()
+    pipes = {name: os.pipe() for name in ("out", "err")}  # files might be those that may not grow
+    learnt = Path(request["logs"]) / "modules"
     child = os.fork()
     if not child:
-        _run(request, logs)
-    code = _wait(child, began + request["seconds"])
-    if request["learn"]:
-        for module in (logs / "modules").read_text().split():
+        _run(request, [writes for _, writes in pipes.values()], learnt)
+    for reads, writes in pipes.values():
+        os.close(writes)
+        os.set_blocking(reads, False)
+    said = {name: bytearray() for name in pipes}
+    code = _wait(child, began + request["seconds"], lambda: [_drain(pipes[name][0], said[name]) for name in pipes])
+    for reads, _ in pipes.values():
+        os.close(reads)
+    if learnt.exists():
+        for module in learnt.read_text().split():
             with suppress(Exception):
                 import_module(module)
-    out, err = ((logs / name).read_bytes().decode(errors="replace") for name in ("stdout", "stderr"))
-    return {"code": code, "out": out, "err": err, "seconds": time.monotonic() - began}
+    printed = {name: content.decode(errors="replace") for name, content in said.items()}
+    return {"code": code, **printed, "seconds": time.monotonic() - began}
 
 
-def _wait(child: int, deadline: float) -> int:
+def _drain(pipe: int, said: bytearray) -> None:
+    """Take what a child has printed so far."""
+    with suppress(BlockingIOError):
+        while content := os.read(pipe, 65_536):
+            said += content
+
+
+def _wait(child: int, deadline: float, meanwhile: Callable[[], object]) -> int:
     """The child's exit code, 128 and more for a signal that ended it; it and its children are gone afterwards."""
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        meanwhile()
         if time.monotonic() > deadline:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return HUNG
         time.sleep(0.005)
+    meanwhile()
     code = os.waitstatus_to_exitcode(ended[1])
     return 128 - code if code < 0 else code
 
 
-def _run(request: dict[str, Any], logs: Path) -> NoReturn:
+def _run(request: dict[str, Any], pipes: list[int], learnt: Path) -> NoReturn:
     """What the child does; it never returns to the server."""
     code = 1
     try:
         os.setsid()
         os.chdir(request["folder"])
         os.environ.update(request["environment"])
-        _redirect(logs, request["output"])
+        _redirect(pipes, request["output"])
         if request["flock"]:
             fcntl.flock = partial(_refuse, getattr(errno, request["flock"]))  # type: ignore[assignment]
         for name, value in request["limits"].items():
@@ -87,7 +104,7 @@ def _run(request: dict[str, Any], logs: Path) -> NoReturn:
             getattr(import_module(module), name)()
         code = _command(request["arguments"])
         if request["learn"]:
-            (logs / "modules").write_text("\n".join(sys.modules))
+            learnt.write_text("\n".join(sys.modules))
     except BaseException:  # the case must see it
         traceback.print_exc()
     finally:
@@ -100,13 +117,11 @@ def _refuse(number: int, handle: int, operation: int) -> NoReturn:
     raise OSError(number, os.strerror(number))
 
 
-def _redirect(logs: Path, output: str) -> None:
-    """Standard input is empty; output and errors go to files, through streams as new as a program's own."""
-    for number, name, flags in ((0, os.devnull, os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
-        handle = os.open(logs / name, flags | (os.O_CREAT if flags else 0))
+def _redirect(pipes: list[int], output: str) -> None:
+    """Standard input is empty; output and errors go to the pipes, through streams as new as a program's own."""
+    for number, handle in enumerate([os.open(os.devnull, os.O_RDONLY), *pipes]):
         os.dup2(handle, number)
         os.close(handle)
-    (logs / "stdout").touch()
     if output == "closed":
         os.close(1)
         sys.stdout = sys.__stdout__ = None  # type: ignore[assignment, misc] # as Python has it then

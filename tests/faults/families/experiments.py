@@ -57,7 +57,7 @@ ARMS: dict[str, tuple[Any, str]] = {
     "an empty name": ({"arms": {"": {"model.target": "hard"}}, "baseline": ""}, "name|arm"),
     "a space": ({"arms": {"a": {"space": {"model.lr": {"categorical": [1]}}}}, "baseline": "a"}, "searches nothing"),
     "a loss of ranks without order": ({"arms": {"hard": {"model.loss": "rps"}}, "baseline": "hard"}, "ordinal"),
-    "a file of a number": (17, "arms"),
+    "a file of a number": (17, "Unexpected config: 17"),
 }  # fmt: skip
 JOBS: dict[str, tuple[Any, str]] = {
     "no jobs": ({"jobs": []}, "at least one job"),

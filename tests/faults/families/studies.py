@@ -114,8 +114,8 @@ def cases() -> list[Case]:
         Case(KIND, "a database of nobody", (*SWEEP, "--storage", "postgresql://u:hunter2@127.0.0.1:1/s"), "127.0.0.1"),
         Case(KIND, "a database of another kind", (*SWEEP, "--storage", "oracle://127.0.0.1/s"), "oracle|storage"),
         Case(KIND, "a port beyond all", (*SWEEP, "--storage", "grpc://127.0.0.1:99999"), "grpc|port"),
-        Case(KIND, "a journal in no folder", (*SWEEP, "--storage", "journal:/dev/null/x"), "/dev/null: .*file stands"),
+        Case(KIND, "a journal in no folder", (*SWEEP, "--storage", "journal:/dev/null/x"), "null: .*a file stands"),
         Case(KIND, "a database in no folder", (*SWEEP, "--storage", "sqlite:////dev/null/x.db"), "/dev/null"),
         Case(KIND, "storage of no folder", ("storage", "--storage=sqlite:////dev/null/x.db", "--port=1"), "/dev/null"),
-        Case(KIND, "storage on no port", ("storage", "--storage=sqlite:///studies.db", "--port=-1"), "port"),
+        Case(KIND, "storage on no port", ("storage", "--storage=sqlite:///studies.db", "--port=-1"), "database server"),
     ]  # fmt: skip

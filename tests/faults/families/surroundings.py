@@ -8,6 +8,8 @@ from tests.faults.damage import writing
 from tests.faults.sound import CHECKPOINT, FIT
 
 KIND = "files too large, read-only, outputs, locks"
+TOO_LARGE = "File too large.*ulimit -f"
+OF_SQLITE = "new.db: disk I/O error.*see to it"  # SQLite says no more of it
 COMMANDS: dict[str, tuple[str, ...]] = {
     "embed": ("embed", "--config", "data.yaml", "--data.store=new"),
     "fit": FIT,
@@ -23,14 +25,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "predict": ("predict", "--config", "data.yaml", f"--ckpt_path={CHECKPOINT}"),
     "test": ("test", "--config", "data.yaml", f"--ckpt_path={CHECKPOINT}"),
     "report": ("report", "out", "--out", "new"),
-    "data init": ("data", "init", "table.csv", "--out", "new.yaml"),
+    "data init": ("data", "init", "table.csv", "--yes", "--out", "new.yaml"),
 }  # fmt: skip
 
 
 def cases() -> list[Case]:
     """All of the kind."""
     large = [
-        Case(KIND, f"{name}, files of {size} bytes at most", command, "File too large.*ulimit -f",
+        Case(KIND, f"{name}, files of {size} bytes at most", command, OF_SQLITE if "SQLite" in name else TOO_LARGE,
              limits={"RLIMIT_FSIZE": size})
         for name, command in COMMANDS.items()
         for size in (0, 100)
@@ -47,7 +49,7 @@ def cases() -> list[Case]:
     locks = [
         Case(KIND, f"{name}, locks that the file system does not know ({number})", command, "lock|file system",
              flock=number)
-        for name in ("embed", "fit", "sweep", "sweep on a journal", "reproduce")
+        for name in ("embed", "sweep", "sweep on a journal", "reproduce")
         for number in ("ENOLCK", "EOPNOTSUPP", "EIO")
         for command in (COMMANDS[name],)
         if name in {"embed", "reproduce"} or number == "ENOLCK"

@@ -98,9 +98,12 @@ FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
     "early stopping by nothing": (("--early_stopping.monitor=val/nonsense",), "there is no such metric"),
     "checkpoint by test": (("--checkpoint.monitor=test/kl",), "no choice may look at another split"),
     "checkpoint by training": (("--checkpoint.monitor=train/loss",), "no choice may look at another split"),
-    "early stopping in no direction": (("--early_stopping.mode=up",), "mode|up"),
-    "a shorter time than none": (("--trainer.max_time=-1:00",), "max_time|time"),
-    "a time that is none": (("--trainer.max_time=soon",), "max_time|time"),
+    "early stopping in no direction": (("--early_stopping.mode=up",), "set early_stopping.mode=min"),
+    "early stopping in the other direction": (
+        ("--early_stopping.monitor=val/accuracy",), "set early_stopping.mode=max",
+    ),
+    "a shorter time than none": (("--trainer.max_time=-1:00",), "duration"),
+    "a time that is none": (("--trainer.max_time=soon",), "duration"),
     "clipping below zero": (("--trainer.gradient_clip_val=-1",), "gradient_clip"),
     "accumulating nothing": (("--trainer.accumulate_grad_batches=0",), "accumulate"),
     "a callback that watches test": (

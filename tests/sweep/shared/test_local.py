@@ -44,6 +44,26 @@ def test_a_full_disk_is_named_and_the_study_goes_on_when_there_is_room(small_dis
     assert asked(address, 2) == before + 2
 
 
+@pytest.mark.parametrize("content", [b"my notes, which nobody may touch", bytes(4_000)], ids=["text", "zeros"])
+def test_what_is_no_journal_is_named_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes"
+    path.write_bytes(content)
+    said = message(lambda: asked(f"journal:{path}"))
+    assert f"{path} is no storage of studies, or is damaged (its end is none of a journal)" in said
+    assert path.read_bytes() == content
+
+
+def test_a_value_in_a_database_that_is_none_of_a_studys_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "studies"
+    asked(f"sqlite:///{path}")
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE trials SET state = 'X'")
+    database.close()
+    study = optuna.load_study(storage=open_storage(f"sqlite:///{path}").backend, study_name="one")
+    said = message(lambda: study._storage.get_all_trials(study._study_id))
+    assert f"{path} is no storage of studies, or is damaged (a value is none of a study's: 'X'" in said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_storage_that_was_deleted_or_cannot_be_written_is_named(small_disk: Mount, kind: str) -> None:
