@@ -32,7 +32,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_cifar10h_root: Path
     """A folder with the project's configs, a table of annotations, and CIFAR images; the other data are fetched."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "configs").symlink_to(REPOSITORY / "configs")
-    shutil.copy(tiny_table, folder / "annotations.csv")
+    for name in ("annotations.csv", "ratings.csv"):
+        shutil.copy(tiny_table, folder / name)
     (folder / "new.csv").write_text("item,text\nnew-1,Could you help me?\nnew-2,Go away.\n")
     shutil.copytree(tiny_cifar10h_root / "cifar10h" / "cifar10-test", folder / "data" / "cifar10h" / "cifar10-test")
     return folder
