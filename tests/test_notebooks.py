@@ -1,7 +1,9 @@
 """Every notebook runs from top to bottom, in this interpreter, without a warning on the way."""
 
+import os
 import re
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,20 +56,42 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
 
 
+def executed(name: str, kernel: str, folder: Path) -> NotebookNode:
+    """A notebook after a run in some folder, in which nobody is warned of anything."""
+    notebook = read(REPOSITORY / "notebooks" / f"{name}.ipynb")
+    NotebookClient(notebook, timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
+    assert "Warning" not in shown(notebook)
+    return notebook
+
+
 @pytest.mark.slow
 @needs_packaged_encoders
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_and_the_soft_head_comes_closer_to_the_annotators(
-    path: Path, kernel: str, tmp_path: Path
-) -> None:
+def test_a_head_asks_a_person_where_people_would_split(kernel: str, tmp_path: Path) -> None:
+    text = shown(executed("ask_a_person", kernel, tmp_path))
+    answers, asks = map(int, re.findall(r"where it answers: (\d+)%, where it asks: (\d+)%", text)[-1])
+    assert answers > asks + 10
+
+
+@pytest.mark.slow
+@needs_packaged_encoders
+def test_a_file_of_ratings_becomes_a_report(kernel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    notebook = executed("own_annotations", kernel, tmp_path)
+    text = shown(notebook)
+    assert "'items': 240" in text
+    assert "of the way from the average answer to a perfect model" in text
+    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs(notebook)) == 1
+
+
+@pytest.mark.slow
+@needs_packaged_encoders
+def test_the_quickstart_runs_and_the_soft_head_comes_closer_to_the_annotators(kernel: str, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     folder = repository / "notebooks"
     folder.mkdir(parents=True)
     shutil.copytree(REPOSITORY / "configs", repository / "configs")
-    notebook = read(path)
-    NotebookClient(notebook, timeout=300, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
+    notebook = executed("quickstart", kernel, folder)
     text = shown(notebook)
-    assert "Warning" not in text
     hard, soft = map(float, re.findall(rf"KL to annotators.*?{NUMBER}\D+?{NUMBER}", text)[-1])
     assert soft < hard
     assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) == 3

@@ -16,8 +16,8 @@ from soft_labels.annotations.base import AnnotatedData, Input, Modality
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.embeddings import Features, FeatureSource, PairFeatures, TensorFeatures
-from soft_labels.encoders import SentenceTransformerEncoder, TimmEncoder
 from soft_labels.encoders.base import Encoder
+from soft_labels.encoders.installed import installed_encoder
 from soft_labels.errors import ConfigError, DataError, TrainingError
 from soft_labels.heads.config import HeadConfig, Reads
 from soft_labels.heads.export import with_numbers
@@ -119,7 +119,7 @@ def train(
         features: Features = TensorFeatures(rows)
         embedded = EmbeddedDataset(dataset, features, "tensors", {"encoder": {"kind": "tensors"}})
     else:
-        encoder = encoder or _default_encoder(data.modality)
+        encoder = encoder or installed_encoder(data.modality)
         features, made_by = _features(data, encoder, pair_features, store)
         embedded = EmbeddedDataset(dataset, features, type(encoder).__name__, made_by)
     network = fit_network(embedded, spec, calibration, accelerator)
@@ -203,13 +203,6 @@ def _one_hot(labels: NDArray[Any]) -> tuple[Tensor, tuple[str, ...]]:
     if len(classes) < 2:
         raise DataError(f"wanted labels of at least two classes, got {len(classes)}")
     return torch.from_numpy(np.eye(len(classes))[positions]), tuple(map(str, classes))
-
-
-def _default_encoder(modality: Modality) -> Encoder:
-    """A packaged encoder for what the items are."""
-    encoder: Encoder = TimmEncoder() if modality == "image" else SentenceTransformerEncoder()
-    logger.info("no encoder named: %s %s is used", type(encoder).__name__, encoder.model)  # type: ignore[attr-defined]
-    return encoder
 
 
 def _features(
