@@ -23,7 +23,7 @@ ARROWS = {
     "metrics": "distributions",
     "data": "annotations distributions embeddings encoders.base errors files trust.draws",
     "training": "data distributions embeddings errors files metrics palette progress",
-    "runs": "data distributions errors files metrics training",
+    "runs": "data distributions errors files metrics training trust",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training trust",
     "report": "data.split errors experiment.budget experiment.index files metrics palette runs training trust",

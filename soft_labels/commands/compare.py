@@ -1,5 +1,6 @@
 """Arms side by side: heads that differ in what each arm sets, over a few seeds, on the same split."""
 
+import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
@@ -8,21 +9,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
 from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, as_options, overlay_of
-from soft_labels.commands.compare_tables import CompareResult, print_result
+from soft_labels.commands.compare_result import CompareResult, Effect
+from soft_labels.commands.compare_tables import print_result
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
 from soft_labels.data.embedded import EmbeddedDataset
-from soft_labels.data.split import SPLIT_NAMES
+from soft_labels.data.split import SMALL_TEST, SPLIT_NAMES
 from soft_labels.distributions import has_tie
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import Arm, Arms
-from soft_labels.metrics import Judged, values_of
+from soft_labels.metrics import METRICS, Judged, core_names, values_of
 from soft_labels.progress import tracked
+from soft_labels.report.evidence import PartCounts, Repeats
+from soft_labels.report.views import compare_pairs
 from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
+from soft_labels.runs.tensorboard import log_meaning, meaning
 from soft_labels.training.best import best_of
 from soft_labels.training.calibration import calibrated
 from soft_labels.training.callbacks import best_head
@@ -57,11 +62,17 @@ class CompareCLI(SoftLabelCLI):
         super().add_arguments_to_parser(parser)
         add_arms(parser)
         parser.add_argument("--seeds", type=int, default=5, help="train each arm with seeds 0 to N - 1")
+        parser.add_argument("--out", type=Path | None, help="folder for compare.json; LOGS/compare/DATASET by default")
+        parser.add_argument("--json", type=bool, default=False, help="print the result as one JSON object alone")
+        parser.add_argument("--show", type=Path | None, help="print what was saved in a folder; nothing is trained")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Keep these options out of the configuration that is saved beside a run, which ``fit`` takes."""
         super().parse_arguments(parser, args)
         self.seeds: int = self.config.pop("seeds")
+        self.out: Path | None = self.config.pop("out")
+        self.as_json: bool = self.config.pop("json")
+        self.config.pop("show")
         self.own: dict[str, Any] = {key: self.config.pop(key) for key in OF_ARMS}
 
 
@@ -92,10 +103,13 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
     once = {name for name, overlay in overlays.items() if HEADS[overlay[_HEAD]].solved}
     values: dict[str, list[Values]] = {name: [] for name in arms.names}
     logits: dict[str, list[Logits]] = {name: [] for name in arms.names}
+    last: dict[str, list[bool]] = {arm.name: [] for arm in arms.trained if arm.name not in once}
     runs = [(seed, arm) for seed in range(seeds) for arm in arms.trained if seed == 0 or arm.name not in once]
     for seed, arm in tracked(runs, len(runs), "training heads"):
         cli, tested = _fit_and_test(arguments, seed, arm.name, overlays[arm.name])
         data, own = cli.datamodule.embedded, _best_logits(cli)
+        if arm.name in last:
+            last[arm.name].append(_ended_at_its_best(cli))
         values[arm.name].append(tested)
         logits[arm.name].append(own)
         for other in arms.every:
@@ -110,12 +124,15 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
             values[arm.name].append(_values(data, after))
             logits[arm.name].append(after)
     alone = [arm.name for arm in arms.every if arm.ensemble or (arm.derived_from or arm.name) in once]
+    repeats = _repeats(data, logits, seeds, alone)
     return CompareResult(
         dataset=data.name,
         baseline=arms.baseline,
         notes=_notes(cli, _Options(arguments, run=False).config, arms, seeds, alone),
+        warnings=(*_small(data), *_unfinished(last)),
         metrics={name: {key: np.array([row[key] for row in rows]) for key in rows[0]} for name, rows in values.items()},
         trust=_trust(data, logits),
+        effects=_effects(data.name, repeats, arms),
         folder=Path(cli.trainer.log_dir or ".").parent,
     )
 
@@ -132,7 +149,7 @@ def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
     overlays = {}
     for arm in arms.trained:
         own = overlay_of(arm, keys)
-        head = _Options([*arguments, *_as_options(own)], run=False).config[_HEAD]
+        head = _Options([*arguments, *as_options(own)], run=False).config[_HEAD]
         unused = {
             CONFIG_KEYS[name]: getattr(RunSpec(), name)
             for name in sorted(unread(known("head", head, HEADS)) - {"seed"})
@@ -192,6 +209,57 @@ def _trust(data: EmbeddedDataset, logits: Mapping[str, Sequence[Logits]]) -> dic
     return found
 
 
+def _repeats(
+    data: EmbeddedDataset, logits: Mapping[str, Sequence[Logits]], seeds: int, alone: Collection[str]
+) -> Repeats:
+    """What every arm predicts, in the form that the report compares; an arm without a seed stands beside each."""
+    observed = data.dataset.observed
+    parts = {part: observed.take(data.dataset.rows(part)) for part in SPLIT_NAMES}
+    judged, val = (
+        {
+            name: [Judged(one[part], *parts[part][1:]).precise() for one in runs] * (seeds if name in alone else 1)
+            for name, runs in logits.items()
+        }
+        for part in ("test", "val")
+    )
+    values = {
+        name: {key: np.array([METRICS[key].value(one).item() for one in runs]) for key in core_names()}
+        for name, runs in judged.items()
+    }
+    counts = PartCounts(*(parts[part].label_counts.numpy() for part in SPLIT_NAMES))
+    return Repeats({}, judged, val, [counts] * seeds, values, frozenset(alone), same_items=True, overlap=0.0)
+
+
+def _effects(dataset: str, repeats: Repeats, arms: Arms) -> tuple[Effect, ...]:
+    """Every arm against the baseline."""
+    pairs = [(dataset, name, arms.baseline) for name in arms.compared]
+    return tuple(
+        Effect(one.arm, one.metric, one.test.mean_difference, *one.interval, one.holm_p, one.verdict)
+        for one in compare_pairs({dataset: repeats}, pairs)
+    )
+
+
+def _small(data: EmbeddedDataset) -> list[str]:
+    """A warning where the test part can hardly judge."""
+    items = len(data.dataset.rows("test"))
+    return [f"the test part has {items} items: intervals are wide; give it more items"] if items < SMALL_TEST else []
+
+
+def _unfinished(last: Mapping[str, Sequence[bool]]) -> list[str]:
+    """Warnings of arms whose training might have gone on."""
+    return [
+        f"arm {name}: the best epoch is the last in {sum(runs)} of {len(runs)} runs, so training may have stopped too "
+        "early; raise trainer.max_epochs"
+        for name, runs in last.items()
+        if any(runs)
+    ]
+
+
+def _ended_at_its_best(cli: SoftLabelCLI) -> bool:
+    """Whether the best epoch is the last that there could be."""
+    return best_of(cli.trainer).epoch + 1 == cli.trainer.max_epochs
+
+
 def _in_words(arm: Arm) -> str:
     """What an arm has of its own."""
     if arm.derived_from is not None:
@@ -233,5 +301,36 @@ def run_compare(arguments: list[str]) -> None:
     """``soft-labels compare``."""
     show_progress()
     rest = arguments[1:]
+    if any(one.partition("=")[0] == "--show" for one in rest):
+        _show(rest)
+        return
     options = _Options(rest, run=False)
-    rank_zero_only(print_result)(compare(rest, arms_of(options.own), options.seeds))
+    result = compare(rest, arms_of(options.own), options.seeds)
+    _keep(result, options.out or result.folder.parent / "compare" / result.dataset, options.as_json)
+
+
+def _show(arguments: list[str]) -> None:
+    """Print a comparison that was saved."""
+    parser = ArgumentParser(prog=CompareCLI.prog, exit_on_error=False)
+    parser.add_argument("--show", type=Path, required=True)
+    parser.add_argument("--json", type=bool, default=False)
+    told = parser.parse_args(arguments)
+    _print(CompareResult.load(told.show), told.show, told.json)
+
+
+@rank_zero_only
+def _keep(result: CompareResult, folder: Path, as_json: bool) -> None:
+    """Save the result, show it in TensorBoard, and print it."""
+    result.save(folder)
+    for arm, trust in result.trust.items():
+        means = {f"test/{name}": float(values.mean()) for name, values in result.metrics[arm].items()}
+        log_meaning(folder, arm, {**means, **meaning(trust)})
+    _print(result, folder, as_json)
+
+
+def _print(result: CompareResult, folder: Path, as_json: bool) -> None:
+    """As tables, or as one JSON object."""
+    if as_json:
+        print(json.dumps(result.values(), allow_nan=False))  # noqa: T201
+    else:
+        print_result(result, folder)

@@ -1,13 +1,14 @@
 """What ``soft-labels compare`` prints: the metrics of each arm, and what the numbers mean."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soft_labels.commands.compare_result import CompareResult
 from soft_labels.metrics import METRICS
+from soft_labels.report.formats import p_value
 from soft_labels.trust.report import TrustReport
 
 if TYPE_CHECKING:
@@ -16,38 +17,23 @@ if TYPE_CHECKING:
 _METRICS_A_TABLE = 3
 
 
-@dataclass(frozen=True)
-class CompareResult:
-    """Test metrics of every arm over seeds.
+def print_result(result: CompareResult, saved: Path) -> None:
+    """Print the tables, what they rest on, and what to open next.
 
     Args:
-        dataset: The data set's name.
-        baseline: The arm that the others are compared with.
-        notes: What the numbers depend on, a line each.
-        metrics: By arm, the baseline first, by metric name: one value a seed, ``[S]``.
-        trust: By arm, what its numbers mean.
-        folder: Where the runs lie.
+        result: What was found.
+        saved: The folder that it is kept in.
     """
-
-    dataset: str
-    baseline: str
-    notes: tuple[str, ...]
-    metrics: dict[str, dict[str, NDArray[np.float64]]]
-    trust: dict[str, TrustReport]
-    folder: Path
-
-
-def print_result(result: CompareResult) -> None:
-    """Print the table, what it rests on, and what to open next."""
     from rich.console import Console
 
     console = Console()
-    for table in [*_tables(result), _meaning(result)]:
+    for table in [*_tables(result), *_effects(result), _meaning(result)]:
         console.print(table)
     for line in _yardsticks(next(iter(result.trust.values()))):
         console.print(line, highlight=False)
-    for line in result.notes:
+    for line in [*result.notes, *(f"warning: {warning}" for warning in result.warnings)]:
         console.print(line, highlight=False)
+    console.print(f"Saved: soft-labels compare --show {saved}  prints it again", highlight=False, soft_wrap=True)
     console.print(
         f"Next: tensorboard --logdir {result.folder.parent}  (curves and figures of these runs, under {result.folder})",
         highlight=False,
@@ -97,6 +83,23 @@ def _cell(values: NDArray[np.float64], signed: bool = False) -> str:
     """Mean and sample standard deviation; one value has no spread."""
     mean = f"{values.mean():{'+' if signed else ''}.3f}"
     return f"{mean} ± {values.std(ddof=1):.3f}" if len(values) > 1 else mean
+
+
+def _effects(result: CompareResult) -> list["Table"]:
+    """Each arm's difference to the baseline, with its interval and what the test says."""
+    from rich.table import Table
+
+    if not result.effects:
+        return []
+    title = f"difference to {result.baseline}: 95% over seeds and test items, p of the paired t-test over seeds by Holm's method"
+    table = Table("arm", "metric", title=title, title_justify="left")
+    for heading in ("difference", "95%", "p", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in result.effects:
+        ends = f"{one.low:+.3f}..{one.high:+.3f}" if np.isfinite(one.low) else "not known"
+        words = {"open": "not told apart"}.get(one.verdict, one.verdict)
+        table.add_row(one.arm, METRICS[one.metric].label, f"{one.difference:+.3f}", ends, p_value(one.p_holm), words)
+    return [table]
 
 
 def _meaning(result: CompareResult) -> "Table":

@@ -81,9 +81,8 @@ def ends_column(title: str, name: str, digits: int, scale: float = 1, signed: bo
     def cell(row: Row) -> str:
         if row[name] is None:
             return ""
-        value, low, high = (
-            number(scale * as_float(row[f"{name}{end}"]), digits, signed) for end in ("", "_low", "_high")
-        )
+        each = (scale * as_float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+        value, low, high = (number(one, digits, signed) for one in each)
         return value if low == NOT_DEFINED else f"{value} ({low} to {high})"
 
     return Column(title, cell)

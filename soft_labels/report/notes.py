@@ -143,20 +143,20 @@ YARDSTICKS = (
     "all items, often better than any model's."
 )
 MEANING = (
-    "In brackets 95% intervals. KL = overconfidence + vagueness. Achieved: 0% at the class marginal, 100% at the floor. "
+    "In brackets 95% intervals. KL = overconfidence + vagueness. Achieved: 0% at the class marginal, 100% at floor. "
     "Worth: as many annotators, drawn anew, predict the others as well as the model does. Saved: annotations an item "
     "that the model saves beside one annotator. Sets: prediction sets that are to hold 90% of the annotators' answers; "
     "share held and mean number of classes. Reliability error: mean gap of predicted probability and annotators' share."
 )
 PEERS = (
     "Means under the names of their authors: DistCE, EntCE and RankCS (Baan et al. 2022), Manhattan and Wasserstein "
-    "distance (LeWiDi 2025, the latter for ordered classes), PO-JSD and soft accuracy (Kurniawan et al. 2025). DistCE is "
-    "total variation and half the Manhattan distance, soft accuracy is 1 - DistCE, and EntCE is the entropy error."
+    "distance (LeWiDi 2025, the latter for ordered classes), PO-JSD and soft accuracy (Kurniawan et al. 2025). DistCE "
+    "is total variation and half the Manhattan distance, soft accuracy is 1 - DistCE, and EntCE is the entropy error."
 )
 CLAIMS = (
     "What is left of the paper's claims when the hard head gets one temperature, fitted to the annotators of the "
-    "validation items. Survives: better also beside that. Holds: no loss was found. Tests are adjusted by Holm's method "
-    "over this table; nothing is called better or worse where the interval holds 0."
+    "validation items. Survives: better also beside that. Holds: no loss was found. Tests are adjusted by Holm's "
+    "method over this table; nothing is called better or worse where the interval holds 0."
 )
 
 
@@ -169,7 +169,5 @@ def added(arms: Sequence[str]) -> list[str]:
     if not arms:
         return []
     what = "is no arm" if len(arms) == 1 else "are no arms"
-    return [
-        f"{listed(arms)} {what} of the experiment: derived by this report from the kept predictions, by one temperature "
-        "fitted to the annotators of the validation items."
-    ]
+    how = "derived by this report: one temperature, fitted to the annotators of the validation items"
+    return [f"{listed(arms)} {what} of the experiment but {how}."]

@@ -1,4 +1,4 @@
-"""What the numbers mean, as tables: yardsticks of the data, each arm between them, peers' metrics, and what is claimed."""
+"""What the numbers mean, as tables: yardsticks of the data, each arm between them, peers' metrics, and claims."""
 
 from collections.abc import Sequence
 from typing import Literal

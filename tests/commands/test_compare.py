@@ -13,7 +13,8 @@ from scipy.special import log_softmax, rel_entr, softmax
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.commands.compare import _Options, compare
-from soft_labels.commands.compare_tables import CompareResult, print_result
+from soft_labels.commands.compare_result import CompareResult
+from soft_labels.commands.compare_tables import print_result
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, read_arms
 from soft_labels.training.heads import MLPHead
@@ -75,7 +76,7 @@ def test_testing_after_a_fit_adds_no_point_to_its_curves(comparison: CompareResu
 def test_the_table_shows_every_arm_its_difference_to_the_baseline_and_what_they_rest_on(
     comparison: CompareResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_result(comparison)
+    print_result(comparison, Path("kept"))
     out = capsys.readouterr().out
     for arm in ("soft", "hard_t"):
         difference = (comparison.metrics[arm]["kl"] - comparison.metrics["hard"]["kl"]).mean()
@@ -83,6 +84,19 @@ def test_the_table_shows_every_arm_its_difference_to_the_baseline_and_what_they_
     assert "split seed 0" in out
     assert "ties to the lowest" in out
     assert "tensorboard --logdir" in out
+
+
+def test_effects_are_those_of_the_report_with_intervals_over_seeds_and_items(comparison: CompareResult) -> None:
+    assert [(one.arm, one.metric) for one in comparison.effects] == [
+        (arm, metric) for arm in ("soft", "hard_t") for metric in ("accuracy", "kl", "entropy_corr")
+    ]
+    for one in comparison.effects:
+        values, base = (comparison.metrics[arm][one.metric] for arm in (one.arm, "hard"))
+        assert one.difference == pytest.approx((values - base).mean(), abs=1e-5)
+        assert one.low <= one.difference <= one.high
+    kl = comparison.effects[1]
+    assert kl.verdict == "better"
+    assert kl.high < 0
 
 
 def test_no_seed_is_refused() -> None:
@@ -174,6 +188,15 @@ def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunC
     headings, rows = table(done.out)
     assert headings == ["arm", "accuracy ↑", "KL to annotators, nats ↓", "entropy correlation ↑"]
     assert [name for name in rows if name][:3] == ["soft", "hard", "hard_t"]
+    assert "best epoch is the last" in done.out
+    kept = tmp_path / "lightning_logs" / "compare" / "seeded"
+    again = run_cli("compare", "--show", str(kept))
+    assert (again.code, again.out) == (0, done.out)
+    told = run_cli("compare", f"--show={kept}", "--json=true")
+    assert json.loads(told.out) == json.loads((kept / "compare.json").read_text())
+    events = EventAccumulator(str(kept / "tensorboard" / "arms" / "hard_t"))
+    events.Reload()
+    assert {"trust/overconfidence", "trust/vagueness", "trust/floor", "test/kl"} <= set(events.Tags()["scalars"])
     (run,) = (tmp_path / "lightning_logs" / "seeded").glob("hard-*")
     data = SeededData(600, encoder=SeededEncoder(), store=tmp_path / "store")
     assert rows["hard_t"][1] == f"{by_hand(run, data):.3f}"

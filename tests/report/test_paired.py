@@ -1,22 +1,12 @@
 """Against scipy where scipy has the same thing, and against numbers worked out by hand."""
 
 import math
-import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
 from scipy import stats
 
-import soft_labels.report.paired
-from soft_labels.report.paired import (
-    Statistic,
-    bootstrap_interval,
-    correlation_difference,
-    holm,
-    mean_difference,
-    paired_comparison,
-)
+from soft_labels.report.paired import holm, paired_comparison, unpaired
 
 
 @pytest.fixture
@@ -120,109 +110,8 @@ def test_a_test_that_could_not_be_made_is_no_member_of_the_family() -> None:
     assert math.isnan(adjusted[1])
 
 
-@pytest.mark.slow
-def test_items_of_one_seed_have_the_interval_of_scipy() -> None:
-    generator = np.random.default_rng(2)
-    soft, hard = generator.gamma(2, 0.15, 300), generator.gamma(2, 0.2, 300)
-    ours = bootstrap_interval(mean_difference, [np.stack([soft, hard])], same_items=True, resamples=20_000)
-    theirs = stats.bootstrap(
-        (soft - hard,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)
-    ).confidence_interval
-    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.03 * (theirs.high - theirs.low))
-
-
-@pytest.mark.slow
-def test_the_correlation_of_items_has_the_interval_of_scipy() -> None:
-    generator = np.random.default_rng(4)
-    reference = generator.normal(size=200)
-    soft, hard = reference + generator.normal(size=200), generator.normal(size=200)
-
-    def difference(one: np.ndarray, other: np.ndarray, third: np.ndarray) -> float:
-        return float(np.corrcoef(one, third)[0, 1] - np.corrcoef(other, third)[0, 1])
-
-    ours = bootstrap_interval(
-        correlation_difference, [np.stack([soft, reference, hard, reference])], same_items=True, resamples=4000
-    )
-    theirs = stats.bootstrap(
-        (soft, hard, reference), difference, n_resamples=4000, method="percentile", paired=True, vectorized=False,
-        rng=np.random.default_rng(5),
-    ).confidence_interval  # fmt: skip
-    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.06 * (theirs.high - theirs.low))
-
-
-def test_weights_of_a_plain_sample_give_the_plain_statistics() -> None:
-    generator = np.random.default_rng(6)
-    soft, hard, reference = generator.normal(5, 1, (3, 50))
-    even = np.full((1, 50), 1 / 50)
-    assert mean_difference(np.stack([soft, hard]), even) == pytest.approx([(soft - hard).mean()])
-    expected = np.corrcoef(soft, reference)[0, 1] - np.corrcoef(hard, reference)[0, 1]
-    assert correlation_difference(np.stack([soft, reference, hard, reference]), even) == pytest.approx([expected])
-
-
-def test_the_interval_takes_in_the_spread_of_seeds() -> None:
-    steps = np.random.default_rng(7).normal(0, 1, 8)
-    seeds = [np.stack([np.full(100, step), np.zeros(100)]) for step in steps]  # items agree, seeds do not
-    low, high = bootstrap_interval(mean_difference, seeds, same_items=True)
-    spread = steps.std() / math.sqrt(8)
-    assert (high - low) / (2 * 1.96 * spread) == pytest.approx(1, abs=0.1)
-
-
-def test_items_that_seeds_share_do_not_average_out() -> None:
-    items = np.random.default_rng(8).normal(0, 1, 100)
-    seeds = [np.stack([items, np.zeros(100)])] * 10
-    shared = np.ptp(bootstrap_interval(mean_difference, seeds, same_items=True))
-    redrawn = np.ptp(bootstrap_interval(mean_difference, seeds, same_items=False))
-    assert shared > 2 * redrawn
-
-
-def test_seeds_may_have_test_splits_of_other_sizes() -> None:
-    generator = np.random.default_rng(9)
-    seeds = [generator.normal(0, 1, (2, size)) - [[0.5], [0]] for size in (40, 41, 45)]
-    low, high = bootstrap_interval(mean_difference, seeds, same_items=False)
-    assert low < -0.5 < high < 0
-
-
-def test_the_interval_is_the_same_every_time_and_nan_for_a_constant_prediction() -> None:
-    values = np.random.default_rng(10).normal(size=(4, 30))
-    first = bootstrap_interval(correlation_difference, [values], same_items=True)
-    assert first == bootstrap_interval(correlation_difference, [values], same_items=True)
-    values[0] = 0.7
-    assert all(math.isnan(end) for end in bootstrap_interval(correlation_difference, [values], same_items=True))
-
-
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-@pytest.mark.parametrize("statistic", [mean_difference, correlation_difference])
-def test_an_item_that_is_not_finite_gives_nan_and_no_warning(value: float, statistic: Statistic) -> None:
-    values = np.random.default_rng(11).normal(size=(2 if statistic is mean_difference else 4, 30))
-    values[:2, 4] = value
-    with warnings.catch_warnings(action="error"):
-        interval = bootstrap_interval(statistic, [values, values], same_items=True)
-    assert all(math.isnan(end) for end in interval)
-
-
-def test_a_draw_whose_items_do_not_vary_gives_nan_and_no_warning() -> None:
-    values = np.random.default_rng(12).normal(size=(4, 6))
-    values[0] = [1, 0, 0, 0, 0, 0]  # a draw without the first item is constant
-    with warnings.catch_warnings(action="error"):
-        interval = bootstrap_interval(correlation_difference, [values, values], same_items=False)
-    assert all(math.isnan(end) for end in interval)
-
-
-@pytest.mark.parametrize("same_items", [True, False])
-def test_draws_in_blocks_are_the_draws_at_once(same_items: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds = list(np.random.default_rng(13).normal(size=(3, 4, 70)))
-    at_once = bootstrap_interval(correlation_difference, seeds, same_items=same_items)
-    monkeypatch.setattr(soft_labels.report.paired, "_WEIGHTS_AT_ONCE", 700)
-    blocks = bootstrap_interval(correlation_difference, seeds, same_items=same_items)
-    assert blocks == pytest.approx(at_once, abs=1e-12)
-
-
-def test_memory_does_not_grow_with_items_times_draws() -> None:
-    values = np.random.default_rng(14).normal(size=(2, 20_000))
-    tracemalloc.start()
-    try:
-        bootstrap_interval(mean_difference, [values], same_items=True, resamples=500)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 500 * 20_000 * 8  # one array of all weights
+def test_what_cannot_be_paired_has_a_difference_and_no_test() -> None:
+    found = unpaired(np.array([0.3, 0.3, 0.3]), np.array([0.2, 0.4, 0.5]))
+    assert found.mean_difference == pytest.approx(-0.2 / 3)
+    assert (found.higher, found.lower) == (1, 2)
+    assert all(math.isnan(value) for value in (found.t_p, found.corrected_t_p, found.wilcoxon_p, found.cohens_dz))

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from soft_labels.errors import DataError
-from soft_labels.report.paired import bootstrap_interval, paired_comparison
+from soft_labels.report.paired import paired_comparison
 from soft_labels.trust.intervals import (
     correlation_values,
     ratio_values,
@@ -43,19 +43,42 @@ def test_intervals_cover_over_4000_draws(seeds: int, spread: tuple[float, float,
     assert 0.944 < coverage(seeds, spread, 4000) < 0.99
 
 
+def correlated(generator: np.random.Generator, label: Floats, seeds: int, noise: float) -> Floats:
+    """Entropies of an arm whose seeds differ in how much they know of those of the annotators."""
+    known = 0.5 + 0.1 * generator.standard_normal((seeds, 1))
+    return np.asarray(known * label + noise * generator.standard_normal((seeds, len(label))))
+
+
 @pytest.mark.slow
-def test_the_bootstrap_does_not_cover_with_three_seeds() -> None:
-    generator = np.random.default_rng(0)
-
-    def mean(values: Floats, weights: Floats) -> Floats:
-        return np.asarray(weights @ values[0])
-
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_of_a_difference_of_correlations_cover(seeds: int) -> None:
+    generator = np.random.default_rng(seeds)
+    many = generator.standard_normal(2000)
+    long = [correlation_values(correlated(generator, many, 400, noise), many).mean() for noise in (1.0, 2.0)]
+    truth = long[0] - long[1]
     covered = 0
-    for _ in range(200):
-        values = crossed(generator, 3, SEEDS_RULE)[:, None]
-        low, high = bootstrap_interval(mean, list(values), same_items=True, resamples=400)
-        covered += low <= 0 <= high
-    assert covered / 200 < 0.85
+    for _ in range(1000):
+        label = generator.standard_normal(200)
+        arm, base = (correlated(generator, label, seeds, noise) for noise in (1.0, 2.0))
+        found = seed_interval(correlation_values(arm, label) - correlation_values(base, label))
+        covered += found.low <= truth <= found.high
+    assert 0.93 < covered / 1000 < 0.995
+
+
+@pytest.mark.slow
+def test_intervals_over_splits_that_share_items_cover() -> None:
+    generator, covered = np.random.default_rng(0), 0
+    for _ in range(1000):
+        difference = generator.standard_normal(400)  # of all items there are, around 0
+        splits = [difference[generator.permutation(400)[:80]].mean() for _ in range(10)]
+        found = split_interval(np.array(splits), overlap=80 / 320)
+        covered += found.low <= 0 <= found.high
+    assert 0.93 < covered / 1000 < 0.99
+
+
+def test_a_split_without_a_value_leaves_no_ends() -> None:
+    found = split_interval(np.array([0.4, np.inf]), 0.2)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_seeds_alone_give_the_t_interval_of_scipy() -> None:

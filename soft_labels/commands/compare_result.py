@@ -1,0 +1,155 @@
+"""What ``soft-labels compare`` found, as a value, and the file that it is kept in."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soft_labels.errors import RecordError
+from soft_labels.files import write_text
+from soft_labels.trust.report import TrustReport
+
+FILE = "compare.json"
+SCHEMA = 1
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One arm against the baseline by one metric.
+
+    Args:
+        arm: The arm.
+        metric: The metric's name.
+        difference: Mean of arm - baseline.
+        low: Lower end of its 95% interval over seeds and test items.
+        high: Upper end.
+        p_holm: Of the paired t-test over seeds, adjusted over all arms and metrics; nan where seeds cannot be paired.
+        verdict: ``better``, ``worse`` or ``open``: both the test and the interval must say so.
+    """
+
+    arm: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p_holm: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """Test metrics of every arm over seeds.
+
+    Args:
+        dataset: The data set's name.
+        baseline: The arm that the others are compared with.
+        notes: What the numbers depend on, a line each.
+        warnings: What may be wrong with them, a line each.
+        metrics: By arm, the baseline first, by metric name: one value a seed, ``[S]``.
+        trust: By arm, what its numbers mean.
+        effects: Arm by arm and metric by metric.
+        folder: Where the runs lie.
+    """
+
+    dataset: str
+    baseline: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    metrics: dict[str, dict[str, NDArray[np.float64]]]
+    trust: dict[str, TrustReport]
+    effects: tuple[Effect, ...]
+    folder: Path
+
+    def values(self) -> dict[str, Any]:
+        """Plain JSON values with a digest; numbers have six significant digits, ``null`` is not known."""
+        metrics = {arm: {name: row.tolist() for name, row in rows.items()} for arm, rows in self.metrics.items()}
+        plain = _plain(
+            {
+                "schema": SCHEMA,
+                "dataset": self.dataset,
+                "baseline": self.baseline,
+                "notes": list(self.notes),
+                "warnings": list(self.warnings),
+                "metrics": metrics,
+                "trust": {arm: asdict(trust) for arm, trust in self.trust.items()},
+                "effects": [asdict(effect) for effect in self.effects],
+                "folder": str(self.folder),
+            }
+        )
+        return {**plain, "digest": _digest(plain)}
+
+    def save(self, folder: Path) -> Path:
+        """Write ``compare.json``, whole.
+
+        Args:
+            folder: Where; an older one there is replaced.
+        """
+        write_text(folder / FILE, json.dumps(self.values(), indent=1, allow_nan=False) + "\n")
+        return folder / FILE
+
+    @classmethod
+    def load(cls, folder: Path) -> "CompareResult":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RecordError: There is none, it is of another schema, or something in it was changed.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            raise RecordError(f"no {FILE} in {folder}; give the folder that soft-labels compare said it saved to")
+        try:
+            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RecordError(
+                f"{path} is no comparison of schema {SCHEMA} as it was written; run soft-labels compare again"
+            ) from error
+
+    @classmethod
+    def _from(cls, values: dict[str, Any]) -> "CompareResult":
+        """The result of parsed JSON."""
+        if values.pop("digest", None) != _digest(values) or values.pop("schema") != SCHEMA:
+            raise ValueError("the digest or the schema does not fit")
+        return cls(
+            dataset=values["dataset"],
+            baseline=values["baseline"],
+            notes=tuple(values["notes"]),
+            warnings=tuple(values["warnings"]),
+            metrics={
+                arm: {name: np.array(_known(row), dtype=np.float64) for name, row in rows.items()}
+                for arm, rows in values["metrics"].items()
+            },
+            trust={arm: TrustReport(**_known(trust)) for arm, trust in values["trust"].items()},
+            effects=tuple(Effect(**_known(effect)) for effect in values["effects"]),
+            folder=Path(values["folder"]),
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON has, rounded."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value
+
+
+def _known(value: Any) -> Any:
+    """What is not known is nan again, and lists are tuples."""
+    if isinstance(value, dict):
+        return {key: _known(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return tuple(_known(one) for one in value)
+    return float("nan") if value is None else value
+
+
+def _digest(values: dict[str, Any]) -> str:
+    """16 hex digits of the values."""
+    return hashlib.sha256(json.dumps(values, allow_nan=False).encode()).hexdigest()[:16]
