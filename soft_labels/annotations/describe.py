@@ -342,7 +342,11 @@ def entropy_figure(data_sets: Sequence[tuple[str, Tensor]]) -> "Figure":
     for panel, (name, entropies) in zip(panels, data_sets, strict=False):
         mean = entropies.mean().item()
         panel.hist(
-            entropies.numpy(), bins=np.linspace(0, 1, HISTOGRAM_BINS + 1), color=ANNOTATORS.light, edgecolor="white", linewidth=0.5
+            entropies.numpy(),
+            bins=np.linspace(0, 1, HISTOGRAM_BINS + 1),
+            color=ANNOTATORS.light,
+            edgecolor="white",
+            linewidth=0.5,
         )
         panel.axvline(mean, color=INK.light, linestyle="--", linewidth=1.5, label=f"mean {mean:.3f}")
         panel.set(title=f"{name} ({len(entropies):,})", xlim=(0, 1), xlabel="normalized entropy", ylabel="items")
