@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from soft_labels.annotations.base import AnnotatedData, Input, Modality
+from soft_labels.annotations.base import AnnotatedData, Input
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.embeddings import Features, FeatureSource, PairFeatures, TensorFeatures

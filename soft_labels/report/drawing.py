@@ -19,7 +19,8 @@ from soft_labels.report.content import Figure, Key, Panel
 WIDTH = 2.4  # inches of a panel; three are as wide as a page of a paper
 POINTS = 72
 SMALL, TEXT, HEAD = 6.0, 6.5, 8.0  # points of letters
-TOLD = 44  # letters of a line below a title
+_HEAD, _SMALL = 31, 54  # letters of a title and of a small line that a panel has room for
+TOLD = 52  # letters of a line that is wrapped
 LETTER, SMALL_LETTER = 0.056, 0.051  # inches of an average letter of a text, and of a small one
 _TITLE, _LINE, _ABOVE, _EDGE = 0.16, 0.115, 0.22, 0.04  # a title's base line, a line, a gap above a plane, and a margin
 _KEY_HEIGHT, _KEY_SIGN, _KEY_GAP = 0.16, 0.3, 0.12
@@ -237,7 +238,7 @@ def _draw_key(axes: Axes, key: Key) -> None:
 
 def _fitting(words: str, size: float) -> str:
     """Words that a panel has room for."""
-    return shortened(printable(words), int(WIDTH / LETTER * TEXT / size * (0.88 if size == HEAD else 1)))
+    return shortened(printable(words), _HEAD if size == HEAD else _SMALL)
 
 
 def printable(words: str) -> str:

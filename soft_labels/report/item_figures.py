@@ -19,8 +19,8 @@ from soft_labels.report.formats import number
 from soft_labels.report.looks import looks
 
 _LINES, _NAME = 4, 16  # lines of a text, letters of a class
-_CHOSEN, _MANY = 0.005, 5  # the least share that is told, and classes that are all shown
-_FEW = f" Of more than {_MANY} classes those that nobody chose are left out."
+_TELLING, _CHOSEN, _MANY = 0.005, 0.02, 5  # the least shares told and drawn, and how many classes are all drawn
+_FEW = f" Of more than {_MANY} classes those are drawn to which someone gives a share of {_CHOSEN} or more."
 _CLASS = 0.17  # inches of a class
 _HATCHES = ("", "////", "\\\\\\\\", "----", "||||")  # annotators, the baseline and others, told apart without colour
 _SAID = "annotators"
@@ -160,7 +160,7 @@ def _named(who: str) -> str:
 
 def _in_words(names: Sequence[str], dist: Sequence[float]) -> str:
     """A distribution in words; classes without a share are left out."""
-    return ", ".join(f"{name} {share:.2f}" for name, share in zip(names, dist, strict=True) if share >= _CHOSEN)
+    return ", ".join(f"{name} {share:.2f}" for name, share in zip(names, dist, strict=True) if share >= _TELLING)
 
 
 def _all_in_words(names: Sequence[str], item: ItemExample) -> str:
