@@ -79,9 +79,9 @@ def fit(data: NumberedTexts) -> None:
 
     from soft_labels.training.module import SoftLabelModule
 
-    print(f"resident before the data are read: {_resident_mib('VmRSS'):,.0f} MiB")
+    print(f"resident before the data are read: {resident_mib('VmRSS'):,.0f} MiB")
     module = SoftLabelModule(num_classes=data.num_classes, embedding_dim=data.embedding_dim)
-    print(f"peak when the features are open: {_resident_mib('VmHWM'):,.0f} MiB")
+    print(f"peak when the features are open: {resident_mib('VmHWM'):,.0f} MiB")
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -96,10 +96,10 @@ def fit(data: NumberedTexts) -> None:
     print(f"one epoch in {time.perf_counter() - start:.0f} s: {trainer.global_step:,} steps of {EPOCH_BATCH}")
     print(f"features: {len(features):,} items of {features.dim} numbers, ", end="")
     print("in memory" if features.in_memory else "read from disk as they are asked for")
-    print(f"peak resident memory: {_resident_mib('VmHWM'):,.0f} MiB (VmHWM), {_max_rss_mib():,.0f} MiB (ru_maxrss)")
+    print(f"peak resident memory: {resident_mib('VmHWM'):,.0f} MiB (VmHWM), {_max_rss_mib():,.0f} MiB (ru_maxrss)")
 
 
-def _resident_mib(field: str) -> float:
+def resident_mib(field: str) -> float:
     """A memory field of this process, MiB; nan where there is no /proc."""
     status = Path("/proc/self/status")
     if not status.exists():
