@@ -189,7 +189,8 @@ class _Judge:
         for name in self.arms.names:
             place = self.trained.index(self.arms[name].derived_from or name)
             own = [self._judged(name, one) for each in records for one in each[place * seeds :][:seeds]]
-            logits = torch.stack([one.logits for one in own]).unflatten(0, (steps, draws, seeds))
+            logits = torch.stack([one.logits for one in own])
+            logits = logits.reshape(steps, draws, seeds, *logits.shape[1:])
             found[name] = [own[0]._replace(logits=part).precise() for part in logits]
         return found
 
