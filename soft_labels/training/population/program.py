@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from soft_labels.data.batches import Batch, BatchLoader, Observed, epoch_seed
 from soft_labels.data.embedded import EmbeddedDataset
@@ -21,7 +20,7 @@ from soft_labels.training.heads import MLPHead, draw_mask
 from soft_labels.training.objectives import Aim, Objective, item_losses
 from soft_labels.training.population.aims import Aims
 from soft_labels.training.population.rules import TrainingRules
-from soft_labels.training.population.stacked import StackedHeads
+from soft_labels.training.population.stacked import StackedHeads, side_by_side, with_ones
 from soft_labels.training.spec import Ending, RunResult, RunSpec
 
 Curve = dict[str, NDArray[np.float64]]
@@ -29,7 +28,7 @@ _MOST_ROWS = 4_096
 
 
 class PopulationData:
-    """A data set as a program reads it: standardised features with a column of ones, and what was observed.
+    """A data set as a program reads it: standardised features as stacked heads take them, and what was observed.
 
     Args:
         data: The data.
@@ -51,12 +50,12 @@ class PopulationData:
         self._prepared = self._prepare(everything) if self._features.in_memory else None
 
     def _prepare(self, rows: Tensor) -> Tensor:
-        """Features of some rows, standardised, with a column of ones, on the device, ``[n, D + 1]``."""
+        """Features of some rows, standardised, with ones, on the device, ``[n, D']``."""
         mean, scale = self.statistics
-        return F.pad((self._features[rows] - mean) / scale, (0, 1), value=1.0).to(self.device)
+        return with_ones((self._features[rows] - mean) / scale).to(self.device)
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        """Prepared features of some rows, ``[n, D + 1]``."""
+        """Prepared features of some rows, ``[n, D']``."""
         return self._prepare(rows) if self._prepared is None else self._prepared[rows]
 
     def loader(self, batch_size: int, seed: int, dists: Tensor) -> BatchLoader:
@@ -174,7 +173,7 @@ class Program:
         logits, passed = [], []
         for batches in zip(*streams, strict=True):
             seen = _Seen.of(batches, self._aims.weights)
-            features = torch.stack([batch.features for batch in batches])
+            features = side_by_side([batch.features for batch in batches])
             features = features.expand(len(members), -1, -1) if len(streams) == 1 else features[of_stream]
             mask = masks.draw(features.shape[1])
             logits.append(self._heads.step(features, mask, self._loss, seen.aim(of_stream, kind)))
@@ -296,7 +295,7 @@ class _Masks:
         """The next mini-batch's factors, ``[P or 1, rows, W]``; ``None`` where nobody drops anything."""
         if all(dropout == 0 for _, dropout in self._streams):
             return None
-        drawn = torch.stack(
+        drawn = side_by_side(
             [
                 draw_mask(rows, self._width, dropout, generator)
                 if dropout
@@ -321,9 +320,9 @@ class _Seen(NamedTuple):
     def of(cls, batches: tuple[Batch, ...], weights: Tensor | None) -> "_Seen":
         """One mini-batch of each stream."""
         return cls(
-            torch.stack([batch.label_dist for batch in batches]),
-            torch.stack([batch.majority_label for batch in batches]),
-            None if weights is None else torch.stack([weights[batch.rows] for batch in batches]),
+            side_by_side([batch.label_dist for batch in batches]),
+            side_by_side([batch.majority_label for batch in batches]),
+            None if weights is None else side_by_side([weights[batch.rows] for batch in batches]),
         )
 
     @classmethod

@@ -5,7 +5,7 @@ from torch import Tensor
 from soft_labels.distributions import brier_score
 from soft_labels.training.heads import MLPHead
 from soft_labels.training.objectives import LOSSES, Aim, Loss, item_losses
-from soft_labels.training.population.stacked import StackedHeads
+from soft_labels.training.population.stacked import StackedHeads, side_by_side, with_ones
 
 WIDTH, CLASSES, HIDDEN, BATCH = 6, 3, 8, 5
 RATES = [(1e-2, 0.0), (1e-2, 0.0), (3e-3, 1e-2)]
@@ -18,10 +18,6 @@ def heads() -> list[MLPHead]:
 
 def drawn(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-def with_ones(features: Tensor) -> Tensor:
-    return torch.nn.functional.pad(features, (0, 1), value=1.0)
 
 
 def aim(weighted: bool) -> Aim:
@@ -70,3 +66,28 @@ def test_a_head_that_is_taken_twice_becomes_two_that_share_their_past() -> None:
     stacked.step(with_ones(features), None, step, Aim(dist))
     assert all(torch.equal(one, other) for one, other in zip(stacked.state(0), stacked.state(2), strict=True))
     assert not torch.equal(stacked.state(0)[0], before[0]), "a copy that was taken stays as it was"
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1, 16), (15, 16), (16, 32), (384, 400)])
+def test_rows_are_filled_to_whole_cache_lines_behind_their_one(width: int, columns: int) -> None:
+    rows = with_ones(drawn(2, width))
+    assert rows.shape == (2, columns)
+    assert torch.equal(rows[:, :width], drawn(2, width))
+    assert torch.equal(rows[:, width], torch.ones(2))
+    assert not rows[:, width + 1 :].any()
+
+
+def test_the_zeros_behind_the_weights_stay_zeros() -> None:
+    stacked = StackedHeads.from_heads(heads(), [(1e-2, 1e-2)] * 3, torch.device("cpu"))
+    for _ in range(3):
+        stacked.step(with_ones(drawn(3, BATCH, WIDTH)), None, LOSSES["cross_entropy"], aim(weighted=False))
+    hidden, output = stacked._weights
+    assert hidden.shape == (3, HIDDEN, 16)
+    assert not hidden[..., WIDTH + 1 :].any()
+    assert not output[..., HIDDEN + 1 :].any()
+
+
+def test_one_tensor_is_not_copied() -> None:
+    one, other = drawn(2, 3), drawn(3, 2).view(2, 3)
+    assert side_by_side([one]).data_ptr() == one.data_ptr()
+    assert torch.equal(side_by_side([one, other]), torch.stack([one, other]))
