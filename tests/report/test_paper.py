@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from soft_labels.report.paper import DISAGREEMENTS, PAPER, paper_arm, paper_pair
+from soft_labels.report.paper import DISAGREEMENTS, PAPER, paper_arm, paper_pair, paper_target
+from soft_labels.training.spec import RunSpec
 
 
 def changes(metric: str) -> list[float]:
@@ -24,10 +25,25 @@ def test_the_data_sets_have_this_packages_names() -> None:
     assert set(PAPER) == {"chaosnli", "popquorn", "cifar10h-hard"}
 
 
-def test_arms_are_matched_by_name_on_the_papers_data_alone() -> None:
+@pytest.mark.parametrize(
+    ("spec", "target"),
+    [
+        (RunSpec("soft", hidden_width=8), "soft"),
+        (RunSpec("hard", lr=0.1), "hard"),
+        (RunSpec("soft", loss="brier"), None),
+        (RunSpec("smoothed", smoothing=0.1), None),
+        (RunSpec("soft", head="logistic"), None),
+    ],
+)
+def test_an_arm_of_the_paper_is_known_by_what_it_is(spec: RunSpec, target: str | None) -> None:
+    assert paper_target(spec) == target
+
+
+def test_numbers_stand_beside_the_papers_data_alone() -> None:
     assert paper_arm("chaosnli", "soft") is PAPER["chaosnli"].arms["soft"]
     assert paper_arm("chaosnli", "hard_t") is None
     assert paper_arm("mine", "soft") is None
+    assert paper_arm("chaosnli", None) is None
 
 
 def test_the_paper_compares_soft_and_hard_and_nothing_else() -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from soft_labels.report.content import Table
 from soft_labels.report.evidence import load_evidence
+from soft_labels.report.formats import number
 from soft_labels.report.summary import Summary, summarise
+from soft_labels.report.summary_file import kept
 from soft_labels.report.trust_tables import claim_table, meaning_table, peer_table, yardstick_table
 from tests.report.toy_experiment import ToySet, write_experiment
 
@@ -37,7 +39,8 @@ def test_every_arm_stands_with_intervals_and_those_added_are_named(summary: Summ
     assert table is not None
     assert [row[1] for row in cells(table)] == ["hard", "soft", "hard_t", "soft_t"]
     trust = summary.sets[0].arms["hard"].fixed
-    assert cells(table)[0][2] == f"{trust.kl:.3f} ({trust.kl_low:.3f} to {trust.kl_high:.3f})"
+    value, low, high = (number(kept(one) or 0) for one in (trust.kl, trust.kl_low, trust.kl_high))
+    assert cells(table)[0][2] == f"{value} ({low} to {high})"
     assert table.notes[-1].startswith("hard_t and soft_t are no arms of the experiment but derived by this report")
     assert "kl_low" in table.csv()
 

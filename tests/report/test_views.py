@@ -1,6 +1,7 @@
 """Comparisons with the baseline, whatever the arms are called and however many there are."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 
 from soft_labels.experiment.index import ArmForm
 from soft_labels.metrics import core_names
-from soft_labels.report.evidence import load_evidence
+from soft_labels.report.evidence import item_values, load_evidence
 from soft_labels.report.paired import holm
 from soft_labels.report.views import View, make_views
+from soft_labels.trust.intervals import seed_interval, split_interval
 from tests.report.toy_experiment import CALIBRATED, PAIR, ToySet, many_arms, write_experiment
 
 
@@ -62,3 +64,36 @@ def test_what_is_not_defined_is_ahead_of_nothing(tmp_path: Path) -> None:
 def test_intervals_hold_their_mean_difference(tmp_path: Path) -> None:
     for view in views_of(tmp_path, ToySet()):
         assert all(low < one.test.mean_difference < high for one in view.comparisons for low, high in [one.interval])
+
+
+def test_a_verdict_needs_both_the_test_and_an_interval_without_0(tmp_path: Path) -> None:
+    (view,) = views_of(tmp_path, ToySet(splits=0))
+    (one,) = view.of("kl", "soft")
+    assert one.verdict == "better"
+    assert one.interval[1] < 0
+    assert replace(one, interval=(-0.3, 0.01)).verdict == "open"
+    assert replace(one, interval=(np.nan, np.nan)).verdict == "open"
+    assert replace(one, holm_p=0.06).verdict == "open"
+    assert replace(one, holm_p=np.nan).verdict == "open"
+
+
+def test_intervals_are_those_of_seeds_and_items_and_over_splits_corrected(tmp_path: Path) -> None:
+    fixed, redrawn = views_of(tmp_path, ToySet())
+    repeats = fixed.repeats["chaosnli"]
+    items = [np.stack([item_values("kl", one)[0] for one in repeats.judged[arm]]) for arm in ("soft", "hard")]
+    expected = seed_interval(items[0] - items[1])
+    assert fixed.of("kl", "soft")[0].interval == pytest.approx((expected.low, expected.high))
+    values = redrawn.repeats["chaosnli"].metric("soft", "kl") - redrawn.repeats["chaosnli"].metric("hard", "kl")
+    over = split_interval(values, redrawn.repeats["chaosnli"].overlap)
+    assert redrawn.of("kl", "soft")[0].interval == pytest.approx((over.low, over.high))
+
+
+def test_one_model_for_all_seeds_has_an_interval_and_no_test(tmp_path: Path) -> None:
+    arms = {**PAIR, "both": ArmForm({}, "soft", "none", ensemble=True)}
+    (view,) = views_of(tmp_path, ToySet(splits=0), arms)
+    (alone,), (paired,) = view.of("kl", "both"), view.of("kl", "soft")
+    assert np.isnan([alone.holm_p, alone.test.t_p, alone.test.cohens_dz]).all()
+    assert alone.verdict == "open"
+    assert alone.interval[0] < alone.test.mean_difference < alone.interval[1]
+    assert not np.isnan(paired.holm_p)
+    assert view.repeats["chaosnli"].single == {"both"}
