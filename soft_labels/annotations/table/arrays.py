@@ -15,7 +15,7 @@ ROW_OF_ARRAY = "row"
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
-def array_as_parquet(path: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
+def array_as_parquet(path: Path, folder: Path) -> Path:
     """An array of counts as a table: ``row``, from 0, and a column for each class, named by its number from 0.
 
     Args:
@@ -23,7 +23,7 @@ def array_as_parquet(path: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
         folder: Where the table goes.
 
     Returns:
-        The table, and what may be wrong: shares in the place of counts.
+        The table.
 
     Raises:
         DataError: It cannot be read, or holds no numbers ``[N, C]``.
@@ -40,9 +40,7 @@ def array_as_parquet(path: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
     copy = folder / f"array-{path.stem}.parquet"
     columns = {str(place): array[:, place] for place in range(array.shape[1])}
     pl.DataFrame({ROW_OF_ARRAY: np.arange(len(array)), **columns}).write_parquet(copy)
-    shares = array.dtype.kind == "f" and bool(np.allclose(np.asarray(array).sum(axis=1), 1, atol=1e-3))
-    said = ("each row sums to 1: these are shares, and how many annotators there were is not known",) if shares else ()
-    return copy, said
+    return copy
 
 
 def pictures_of(folder: Path) -> list[Path]:

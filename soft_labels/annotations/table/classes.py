@@ -15,7 +15,7 @@ _DOUBT = re.compile(
     r"(don'?t|do not|not|un) ?(know|sure|clear)|can'?t (tell|say|decide)|unsure|skip(ped)?|prefer not", re.IGNORECASE
 )
 _LEADING = re.compile(r"^\s*([+-]?\d+(?:\.\d+)?)\b")
-_LIST = re.compile(r"^[\[{(].*[\]})]$|^[^\s,;|]+([,;|])[^\s,;|]+(\1[^\s,;|]+)*$")
+_LIST = re.compile(r"^[\[{(].*[\]})]$|^[^\s,;|#]+([,;|#])[^\s,;|#]+(\1[^\s,;|#]+)*$")
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
 
@@ -177,7 +177,9 @@ def _no_answers(annotations: Mapping[str, float]) -> list[str]:
 def _lists(names: Sequence[str]) -> list[str]:
     """Names that look like lists of labels."""
     odd = [
-        name for name in names if _LIST.match(name) and any(part in names for part in re.split(r"[,;|\[\]{}\s]+", name))
+        name
+        for name in names
+        if _LIST.match(name) and any(part in names for part in re.split(r"[,;|#\[\]{}\s]+", name))
     ]
     many = odd or [name for name in names if name[:1] in "[{" and name[-1:] in "]}"]
     numeric = many or [name for name in names if re.fullmatch(r"\d+([,;|]\d+)+", name)]

@@ -6,6 +6,8 @@ is written anew by Python's csv module under the first reading that gives every 
 
 import csv
 import io
+import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from soft_labels.annotations.table.encoding import open_text
+from soft_labels.annotations.table.encoding import COMPRESSED, open_text
 from soft_labels.errors import DataError
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
@@ -91,6 +93,25 @@ def find_dialect(path: Path, encoding: str, header: Sequence[str] | None = None)
     ends = "CR" if "\r" in start and "\n" not in start else "CRLF" if "\r\n" in start else "LF"
     separated = DELIMITERS[delimiter] if len(columns) > 1 else "no delimiter (one column)"
     return Dialect(delimiter, columns, (f"separated by {separated}, lines end in {ends}", *notes))
+
+
+def without_separator_line(path: Path, folder: Path) -> Path | None:
+    """A copy without the first line, where that is ``sep=;`` or the like, as spreadsheets write it.
+
+    Args:
+        path: A file in UTF-8.
+        folder: Where the copy goes.
+
+    Returns:
+        ``None`` where the first line is another.
+    """
+    with open_text(path, "utf-8-sig") as file:
+        if not re.fullmatch(r'"?sep=.?"?\s*', file.readline(64), re.IGNORECASE):
+            return None
+        copy = folder / f"rest-{path.name.removesuffix(COMPRESSED)}"
+        with copy.open("w", encoding="utf-8", newline="") as out:
+            shutil.copyfileobj(file, out)
+    return copy
 
 
 def _complete_lines(file: IO[str]) -> str:

@@ -4,7 +4,7 @@ import codecs
 import gzip
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +36,33 @@ def suffix_of(path: Path) -> str:
     """
     name = path.with_suffix("") if path.suffix.lower() == COMPRESSED else path
     return name.suffix.lower()
+
+
+_OTHER_KINDS = (
+    (b"PK\x03\x04", "a zip archive or a spreadsheet; unpack it, or save the sheet as .csv"),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet; save the sheet as .csv"),
+    (b"PAR1", "a Parquet file; give it the suffix .parquet"),
+    (b"%PDF", "a PDF; export the table as .csv"),
+    (b"version https://git-lfs", "a pointer of Git LFS, and not the file itself; fetch it with git lfs pull"),
+    (b"<!doctype html", "a web page; download the file itself"),
+    (b"<html", "a web page; download the file itself"),
+)
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file that holds something else than its suffix says.
+
+    Args:
+        path: The file, compressed or not.
+
+    Raises:
+        DataError: It is no text.
+    """
+    with suppress(EOFError, OSError), open_bytes(path) as file:  # what cannot be unpacked is told by the next reader
+        start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+        for mark, what in _OTHER_KINDS:
+            if start.startswith(mark) or start.lower().startswith(mark):
+                raise DataError(f"{path}: wanted text, got {what}")
 
 
 def find_encoding(path: Path) -> str:

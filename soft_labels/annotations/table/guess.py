@@ -11,7 +11,7 @@ from soft_labels.annotations.table.cells import cleaned
 from soft_labels.annotations.table.classes import NO_ANSWERS
 from soft_labels.annotations.table.encoding import suffix_of
 from soft_labels.annotations.table.names import identifier
-from soft_labels.annotations.table.presets import recognise
+from soft_labels.annotations.table.presets import DOUBTS, nested_records, recognise
 from soft_labels.annotations.table.profile import Column, profile
 from soft_labels.annotations.table.rows import Work, join, load, open_lists, prepare
 from soft_labels.annotations.table.settings import Guess, TableSettings
@@ -135,10 +135,17 @@ def _values(work: Work, source: Source, names: Sequence[str], prefix: str) -> di
 def _recognised(work: Work, guess: Guess, columns: Sequence[str]) -> dict[str, Column]:
     """What the columns hold, with the settings of the tool that wrote them."""
     found = profile(work, columns)
+    if {"form", "label_column"} & set(guess.settings):
+        return found
     known = recognise(found)
-    if known is not None and "form" not in guess.settings and "label_column" not in guess.settings:
+    records = nested_records(found) if known is None and not roles.has_label(found) else None
+    if records:
+        guess.notes.append(f"each entry of {records['rows_from'][0]} is an annotation")
+        guess.settings = records | guess.settings
+    if known is not None:
         tool, settings = known
         guess.notes.append(f"looks like an export of {tool}")
+        guess.doubts += settings.pop(DOUBTS, [])
         guess.settings = settings | guess.settings
     return found
 

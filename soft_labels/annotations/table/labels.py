@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soft_labels.annotations.table.names import expression
-from soft_labels.annotations.table.profile import Column, determines
+from soft_labels.annotations.table.profile import COMMA_NUMBER, Column, determines
 from soft_labels.annotations.table.rows import Work
 from soft_labels.annotations.table.settings import Guess
 from soft_labels.annotations.table.source import FILE, FOLDER
@@ -73,6 +73,8 @@ class LabelRoles:
         if given:
             if form is None:
                 self.settings["form"] = self._form_of_given()
+            if self.settings["form"] in {"counts", "wide", "by_annotator", "by_label"}:
+                self.settings.pop("annotator_column", None)
             return
         if self.guess.settings.get("rows_from") and self._tool_label():
             return
@@ -95,8 +97,8 @@ class LabelRoles:
         if "label_columns" in self.settings:
             return "wide"
         if "count_columns" in self.settings:
-            marks = all(set(self.found[str(name)].values) <= MARKS for name in self.settings["count_columns"]
-                        if str(name) in self.found)  # fmt: skip
+            columns = [self.found[str(name)] for name in self.settings["count_columns"] if str(name) in self.found]
+            marks = all({value.lower() for value in one.values} <= MARKS for one in columns)
             return "one_hot" if marks and self.settings.get("annotator_column") else "counts"
         column = self.found.get(self.settings["label_column"])
         return self._form_of(column) if column is not None and column.kind in {"pairs", "list"} else "long"
@@ -237,6 +239,11 @@ class LabelRoles:
 
     def _take_label(self, column: Column) -> None:
         """One annotation a row."""
+        again = [name for name in self.found if re.fullmatch(rf"{re.escape(column.name)}_\d+", name)]
+        if again and all(set(self.found[name].values) & set(column.values) for name in again):
+            self.settings |= {"form": "wide", "label_columns": [column.name, *again]}
+            self.settings.pop("annotator_column", None)
+            return
         self.settings |= {"form": "long", "label_column": column.name}
 
     def _take_varying(self) -> None:
@@ -268,6 +275,12 @@ class LabelRoles:
             candidates = [one for one in candidates if not determines(
                 self.work, [self.settings["annotator_column"]], one.name, self.columns
             )]  # fmt: skip
+        odd = {one.name: value for one in unknown for value in one.values if COMMA_NUMBER.fullmatch(value)}
+        if len(odd) >= 2:
+            raise DataError(
+                f"{self.work.path}: columns {', '.join(odd)} hold numbers as {next(iter(odd.values()))!r}; write plain "
+                "numbers, such as 1000 or 0.5, or set form and label_columns if they are labels"
+            )
         marks = [one for one in candidates if one.values and {value.lower() for value in one.values} <= MARKS]
         people = [one for one in candidates if is_person(one.name)]
         numbers = [one for one in candidates if one.values and all(is_number(value) for value in one.values)]
@@ -279,6 +292,11 @@ class LabelRoles:
         if len(high) > len(numbers) and self._sums_are_alike(high):
             return {"form": "counts", "count_columns": [one.name for one in high]}
         if len(numbers) >= 2:
+            if len(marks) == len(numbers):
+                self.guess.doubts.append(
+                    f"{', '.join(one.name for one in marks)} are taken for counts of classes; if each is an annotator, "
+                    "set form: wide and label_columns"
+                )
             return {"form": "counts", "count_columns": [one.name for one in numbers]}
         return self._shared_words(candidates)
 

@@ -153,6 +153,10 @@ def _counts(work: Work) -> None:
     )
     if blanks:
         work.notes.append(f"{blanks:,} blank counts are 0")
+    one = f"abs({' + '.join(numbers)} - 1) < 1e-3"
+    shares = work.value(f"SELECT bool_and({one}) AND bool_or(greatest({', '.join(numbers)}) < 1 - 1e-3) FROM rows")
+    if shares and len(numbers) > 1:
+        work.warnings.append("each row sums to 1: these are shares, and how many annotators there were is not known")
     _count_answers(work, [f"{{'label': '{place}', 'n': {number}}}" for place, number in enumerate(numbers)])
 
 

@@ -1,14 +1,17 @@
 """What annotation tools and shared tasks export, known by the names they use, as settings of the one reader."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from soft_labels.annotations.table.profile import Column
 from soft_labels.annotations.table.source import FILE, FOLDER
+from soft_labels.annotations.table.words import ANNOTATOR, DERIVED, LABEL
 
 Found = Mapping[str, Column]
 Settings = dict[str, Any]
+DOUBTS = "doubts"
+"""Where a preset says, among the settings, what it could not know."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +46,47 @@ def _label_studio(found: Found) -> Settings | None:
         cancelled = {"where": {f"{name}.was_cancelled": {"not": True}}} if "was_cancelled" in annotations.keys else {}
         return {"rows_from": [name, f"{name}.result"], "uid_column": _first(found, "id", "task"), **who, **cancelled}
     if _has(found, "annotation_id", "annotator") and _has(found, "lead_time"):
-        return {"uid_column": _first(found, "id"), "annotator_column": "annotator"}
+        skipped = {"where": {"was_cancelled": {"not": True}}} if "was_cancelled" in found else {}
+        return {"uid_column": _first(found, "id"), "annotator_column": "annotator", **skipped}
     return None
 
 
 def _argilla(found: Found) -> Settings | None:
     """Responses by question (2.x), lists of responses (1.x feedback), or columns of values and users (datasets)."""
-    for name, column in found.items():
-        if name.startswith("responses.") and column.kind == "records" and "user_id" in column.keys:
-            return _argilla_responses(name, column, f"{name}.value")
-        if column.kind == "records" and {"value", "user_id", "status"} <= set(column.keys):
-            return _argilla_responses(name, column, f"{name}.value")
-    for name in found:
-        if name.endswith(".responses") and f"{name}.users" in found:
-            return {"form": "list", "label_column": name, "annotator_column": f"{name}.users"}
-    return None
+    records = [
+        one
+        for one in found.values()
+        if one.kind == "records"
+        and (
+            {"value", "user_id", "status"} <= set(one.keys)
+            or (one.name.startswith("responses.") and "user_id" in one.keys)
+        )
+    ]
+    if records:
+        return _argilla_responses(records[0]) | _other_questions([one.name for one in records])
+    lists = [name for name in found if name.endswith(".responses") and f"{name}.users" in found]
+    if not lists:
+        return None
+    status = found.get(f"{lists[0]}.status")
+    open_ = [word for word in (status.parts if status else ()) if word != "submitted"]
+    doubts = [f"answers that are {' or '.join(open_)} are counted too: {lists[0]}.status is not read"] if open_ else []
+    others = _other_questions(lists).get(DOUBTS, [])
+    return {"form": "list", "label_column": lists[0], "annotator_column": f"{lists[0]}.users", DOUBTS: doubts + others}
 
 
-def _argilla_responses(name: str, column: Column, label: str) -> Settings:
+def _other_questions(names: Sequence[str]) -> Settings:
+    """What is said where there are several questions."""
+    return {DOUBTS: [f"several questions; {names[0]} is read, not {', '.join(names[1:])}"]} if names[1:] else {}
+
+
+def _argilla_responses(column: Column) -> Settings:
     """Each response is a row; drafts and discarded ones are left out."""
+    name = column.name
     status = {"where": {f"{name}.status": "submitted"}} if "status" in column.keys else {}
-    return {"form": "long", "rows_from": [name], "annotator_column": f"{name}.user_id", "label_column": label, **status}
+    return {
+        "form": "long", "rows_from": [name], "annotator_column": f"{name}.user_id", "label_column": f"{name}.value",
+        **status,
+    }  # fmt: skip
 
 
 def _prodigy(found: Found) -> Settings | None:
@@ -79,7 +102,12 @@ def _prodigy(found: Found) -> Settings | None:
             "where": {"answer": "accept"},
             **who,
         }
-    answers = {"where": {"answer": {"not": "ignore"}}, "label_column": "answer"}
+    answers: Settings = {"where": {"answer": {"not": "ignore"}}, "label_column": "answer"}
+    label = found.get("label")
+    if label is not None and len(label.values) > 1:
+        first, *others = label.values
+        answers["where"]["label"] = first
+        answers[DOUBTS] = [f"several labels were asked for; {first!r} is read, not {', '.join(others)} (where label)"]
     return {"form": "long", "uid_column": "_input_hash", **answers, **who}
 
 
@@ -172,6 +200,28 @@ def _go_emotions(found: Found) -> Settings | None:
     }  # fmt: skip
 
 
+def nested_records(found: Found) -> Settings | None:
+    """Lists of annotations within records, whoever wrote them: the setting of the first that holds labels.
+
+    Args:
+        found: What the columns hold.
+
+    Returns:
+        ``None`` where there is none; spans are none, since they are parts of a text.
+    """
+    for name, column in found.items():
+        keys = [key for key in column.keys if column.kind == "records"]
+        label = next((key for key in keys if LABEL.match(key.lower()) and not DERIVED.search(key.lower())), None)
+        if label is None or {"start", "end"} <= set(keys):
+            continue
+        who = [
+            key for key in keys if ANNOTATOR.search(key.lower()) or key.lower() in {"id", "by", "who", "user", "name"}
+        ]
+        people = {"annotator_column": f"{name}.{who[0]}"} if who else {}
+        return {"form": "long", "rows_from": [name], "label_column": f"{name}.{label}", **people}
+    return None
+
+
 PRESETS = (
     Preset("Label Studio", _label_studio),
     Preset("Argilla", _argilla),
@@ -198,5 +248,5 @@ def recognise(found: Found) -> tuple[str, Settings] | None:
     for preset in PRESETS:
         settings = preset.recognise(found)
         if settings is not None:
-            return preset.tool, {key: value for key, value in settings.items() if value is not None}
+            return preset.tool, {key: value for key, value in settings.items() if value not in (None, [])}
     return None

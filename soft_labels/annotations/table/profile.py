@@ -17,9 +17,14 @@ _IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
 _NUMBER = re.compile(r"^[+-]?\d+(\.0+)?$")
 TEXT = re.compile(
     r"text|sentence|comment|tweet|post|content|body|premise|hypothesis|utterance|message|question|prompt|document|review|"
-    r"title|headline|reply|response|context|statement|passage|claim|dialog|description|instruction|email|paragraph|snippet"
+    r"title|headline|reply|response|context|statement|passage|claim|dialog|description|instruction|email|paragraph|snippet|"
+    r"kommentar|satz|phrase|commentaire|comentario|frase|testo|文本|句子|内容|テキスト"
 )
 _DEEPEST = 4
+_LIST_IN_LIST = re.compile(r"\s*\[\s*\[[^\[\],]+,")
+_WITH_COMMA = re.compile(r"\s*[+-]?\d+([.,]\d+)*\s*%?\s*")
+COMMA_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+(\.\d+)?|\d+,\d{3,}|\d+([.,]\d+)?\s*%)")
+"""Numbers with thousands separators, decimal commas, or in percent."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Column:
     def word(self) -> str:
         """The last part of the name in lower case, words parted by _."""
         last = re.sub(r"\[.*?\]", "", self.name).rsplit(".", 1)[-1]
-        return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()).strip("_")
+        return re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()).strip("_")
 
 
 def profile(work: Work, columns: Sequence[str]) -> dict[str, Column]:
@@ -113,17 +118,22 @@ def _nested(name: str, sample: Sequence[str]) -> dict[str, Any] | None:
     pairs = [found for text in sample if (found := read_pairs(text)) is not None]
     if sample and len(pairs) >= 0.8 * len(sample):
         return _dictionary(pairs)
+    if any(_LIST_IN_LIST.match(text) for text in sample):
+        return {"kind": "records", "sizes": Counter({1: len(sample)})}
     written = [text for text in sample if text.strip()[:1] == "["]
     if sample and len(written) >= 0.8 * len(sample):
         lists = [read_list(text) or [] for text in written]
         flat = [one for values in lists for one in values if one is not None]
         kind: Kind = "records" if flat and all(one.startswith("{") for one in flat) else "list"
         return _with_parts(kind, lists, flat, is_json=True)
+    people = re.search("annotat|worker|rater|user", name, re.IGNORECASE)
+    if sample and not people and any(map(COMMA_NUMBER.fullmatch, sample)) and all(map(_WITH_COMMA.fullmatch, sample)):
+        return None
     parted = [text for text in sample if re.fullmatch(r"[^\s,;|]+(\s*[,;|]\s*[^\s,;|]+)+", text.strip())]
     if sample and len(parted) >= 0.8 * len(sample):
         lists = [read_list(text) or [] for text in sample]
         flat = [one for values in lists for one in values if one is not None]
-        if len(set(flat)) <= max(3, len(flat) // 2) or re.search("annotat|worker|rater|user", name, re.IGNORECASE):
+        if len(set(flat)) <= max(3, len(flat) // 2) or people:
             return _with_parts("list", lists, flat, is_json=False)
     return None
 

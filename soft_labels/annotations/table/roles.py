@@ -11,6 +11,7 @@ from soft_labels.annotations.table.settings import Guess
 from soft_labels.annotations.table.source import FILE, FOLDER
 from soft_labels.annotations.table.words import (
     DERIVED,
+    LABEL,
     NUMBER_OF,
     PAIRS,
     PART_COLUMN,
@@ -48,6 +49,11 @@ def fill(work: Work, guess: Guess, before: Found, columns: Sequence[str]) -> Non
     roles.blanks()
     roles.order()
     roles.rest()
+
+
+def has_label(found: Found) -> bool:
+    """Whether a column of single values is named as labels are."""
+    return any(one.kind != "records" and LABEL.match(one.word) and one.distinct > 1 for one in found.values())
 
 
 class _Roles(LabelRoles):

@@ -12,7 +12,14 @@ import polars as pl
 
 from soft_labels.annotations.table import delimited, objects
 from soft_labels.annotations.table.arrays import ARRAY, array_as_parquet, pictures_as_parquet, pictures_of
-from soft_labels.annotations.table.encoding import COMPRESSED, check_encoding, copy_as_utf8, find_encoding, suffix_of
+from soft_labels.annotations.table.encoding import (
+    COMPRESSED,
+    check_encoding,
+    check_kind,
+    copy_as_utf8,
+    find_encoding,
+    suffix_of,
+)
 from soft_labels.annotations.table.names import identifier, literal
 from soft_labels.errors import DataError
 
@@ -24,6 +31,7 @@ _DESCRIPTIONS = {"dataset_info.json", "state.json", "dataset_dict.json"}  # of a
 FILE, FOLDER = "file", "folder"
 _NOT_A_NUMBER = "('NaN', 'Infinity', '-Infinity')"
 _LONGEST_RECORD = 1 << 28
+_SAVE_AS = dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "; save the sheet as .csv")
 
 
 @dataclass(frozen=True)
@@ -95,16 +103,18 @@ def _open_file(
     """One file by its suffix."""
     suffix = suffix_of(path)
     if suffix == ARRAY:
-        copy, warnings = array_as_parquet(path, folder)
         notes = ("an array: a row an item, a column a class, numbered from 0",)
-        return replace(_parquet(copy, path, database), notes=notes, warnings=warnings)
+        return replace(_parquet(array_as_parquet(path, folder), path, database), notes=notes)
     if suffix == ARROW:
         return _parquet(_as_parquet(path, folder), path, database)
     if suffix not in SUFFIXES:
         wanted = f"{', '.join(SUFFIXES)} (or {COMPRESSED} of these)"
-        raise DataError(f"{path}: wanted a table that ends in {wanted}, got {path.suffix!r}")
+        raise DataError(
+            f"{path}: wanted a table that ends in {wanted}, got {path.suffix!r}{_SAVE_AS.get(path.suffix.lower(), '')}"
+        )
     if suffix == ".parquet":
         return _parquet(path, path, database)
+    check_kind(path)
     found = check_encoding(path, encoding) if encoding else find_encoding(path)
     said = _said_encoding(found, encoding is not None)
     if suffix in DELIMITED:
@@ -131,9 +141,13 @@ def _delimited(
     header: Sequence[str] | None,
 ) -> Source:
     """Rows of text, by DuckDB where they keep to RFC 4180, else after Python's csv module wrote them anew."""
-    dialect = delimited.find_dialect(path, encoding, header)
     notes, warnings = said
     plain = path if encoding in {"utf-8", "utf-8-sig"} else copy_as_utf8(path, encoding, folder)
+    if rest := delimited.without_separator_line(plain, folder):
+        found = _delimited(rest, "utf-8", ((*notes, "a first line that names the separator is left out"), warnings),
+                           folder, database, header)  # fmt: skip
+        return replace(found, path=path)
+    dialect = delimited.find_dialect(path, encoding, header)
     relation = _read_csv(plain, dialect, header is None)
     try:
         database.execute(f"SELECT count(*) FROM {relation}")

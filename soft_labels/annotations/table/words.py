@@ -8,13 +8,14 @@ from soft_labels.annotations.table.profile import Column
 MOST_CLASSES = 50
 UID = re.compile(
     r"^(_?input_hash|_?task_hash|key|index|idx|object|hit_?id|uid|guid|uuid|id|item|instance|task|example|sample|pair|post|"
-    r"comment|tweet|doc(ument)?|question|sentence|text|image|reply|row|record|utterance|segment|unit|case|stimulus|trial)"
+    r"comment|tweet|doc(ument)?|question|sentence|text|image|reply|row|record|utterance|segment|unit|case|stimulus|trial|beitrag|satz|phrase|texte|texto|frase|testo|编号|序号)"
     r"(_?(id|ids|idx|index|no|nr|num|number|uid|key))?$"
 )
 WEAK_UID = re.compile(r"(_id|id|_no|_idx|_key)$")
 ANNOTATOR = re.compile(
     r"annotator|worker|rater|coder|judge$|judge_id|labell?er|participant|respondent|completed_by|_session_id|performer|"
-    r"^(user|username|user_id|person|expert|assessor|reviewer|evaluator|who)$|^(user|expert|assessor|reviewer)_?id$"
+    r"^(user|username|user_id|person|expert|assessor|reviewer|evaluator|who)$|^(user|expert|assessor|reviewer)_?id$|"
+    r"kodierer|bewerter|annotateur|évaluateur|anotador|evaluador|annotatore|valutatore|标注员|标注者|アノテーター"
 )
 PAIRS = (
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("text1", "text2"),
@@ -24,7 +25,8 @@ PAIRS = (
 )  # fmt: skip
 LABEL = re.compile(
     r"^(labels?|annotations?|answers?|ratings?|scores?|judge?ments?|class|category|choices?|votes?|verdict|accept|stance|"
-    r"sentiment|emotion|opinion|annotated|label_?(value|id|name)|chosen|selected|responses?|value|target|tag|tags)$"
+    r"sentiment|emotion|opinion|annotated|label_?(value|id|name)|chosen|selected|responses?|value|target|tag|tags|"
+    r"urteil|bewertung|kategorie|étiquette|etiquette|jugement|etiqueta|juicio|etichetta|giudizio|标签|类别|ラベル)$"
 )
 COUNTS = re.compile(r"count|counter|votes|tall(y|ies)|freq|histogram")
 NUMBER_OF = re.compile(r"^(n|count|counts|votes?|num|nb|freq|frequency|times|weight|num_votes|n_votes|n_annotat\w*)$")
@@ -66,6 +68,7 @@ def is_number(text: str) -> bool:
 
 
 def is_person(name: str) -> bool:
-    """Whether a column is named like one of several annotators."""
+    """Whether a column is named like one of several annotators: a letter, a number, an address or a key."""
     stem = "a|r|w|u|p|ann|annotator|rater|worker|coder|user|judge|expert|person|label|annotation|rating"
-    return bool(re.fullmatch(rf"[a-z]|({stem})[ _.-]?([0-9]{{1,3}}|[a-z])", name, re.IGNORECASE))
+    one = rf"[a-z]|({stem})([ _.-]?[0-9]{{1,6}}|[ _.-][a-z])|({stem.removeprefix('a|r|w|u|p|')})[a-rt-z]"
+    return bool(re.fullmatch(rf"{one}|\S+@\S+\.\w+|(?=.*\d)[0-9a-f]{{6,}}", name, re.IGNORECASE))
