@@ -54,7 +54,12 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         os.close(writes)
         os.set_blocking(reads, False)
     said = {name: bytearray() for name in pipes}
-    code = _wait(child, began + request["seconds"], lambda: [_drain(pipes[name][0], said[name]) for name in pipes])
+
+    def drain() -> None:
+        for name, (reads, _) in pipes.items():
+            _drain(reads, said[name])
+
+    code = _wait(child, began + request["seconds"], drain)
     for reads, _ in pipes.values():
         os.close(reads)
     if learnt.exists():
@@ -95,7 +100,7 @@ def _run(request: dict[str, Any], pipes: list[int], learnt: Path) -> NoReturn:
         os.environ.update(request["environment"])
         _redirect(pipes, request["output"])
         if request["flock"]:
-            fcntl.flock = partial(_refuse, getattr(errno, request["flock"]))  # type: ignore[assignment]
+            fcntl.flock = partial(_refuse, getattr(errno, request["flock"]))
         for name, value in request["limits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python has it from its start
@@ -124,7 +129,7 @@ def _redirect(pipes: list[int], output: str) -> None:
         os.close(handle)
     if output == "closed":
         os.close(1)
-        sys.stdout = sys.__stdout__ = None  # type: ignore[assignment, misc] # as Python has it then
+        sys.stdout = sys.__stdout__ = None  # type: ignore[assignment,misc] # as Python has it then
     else:
         if output == "full":
             os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
