@@ -35,8 +35,8 @@ class PictureSettings:
         window: The values that become black and white, of pictures with more than 8 bits or with floats, as a window of
             a scan has them; values outside are black and white. ``None`` is the range of the type: 0 to 65,535 for 16
             bits, 0 to 1 for floats, and pictures of 32 bits are refused.
-        background: The colour behind what is transparent, as Pillow names colours (``white``, ``#808080``); the # may be
-            left out, since it begins a comment in YAML.
+        background: The colour behind what is transparent, as Pillow has it (``white``, ``#808080``); the # may be left
+            out, since it begins a comment in YAML.
         frame: Which frame of several is taken, from 0; ``None`` refuses such pictures.
 
     Raises:

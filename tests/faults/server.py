@@ -129,11 +129,13 @@ def _redirect(pipes: list[int], output: str) -> None:
         os.close(handle)
     if output == "closed":
         os.close(1)
-        sys.stdout = sys.__stdout__ = None  # type: ignore[assignment,misc] # as Python has it then
+        sys.stdout = sys.__stdout__ = None  # type: ignore[misc] # as Python has it then
     else:
         if output == "full":
             os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-        sys.stdout = sys.__stdout__ = io.TextIOWrapper(open(1, "wb", closefd=False), encoding="utf-8")  # noqa: SIM115
+        sys.stdout = sys.__stdout__ = io.TextIOWrapper(  # type: ignore[misc]
+            open(1, "wb", closefd=False), encoding="utf-8"  # noqa: SIM115
+        )  # fmt: skip
     sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
         open(2, "wb", closefd=False), encoding="utf-8", line_buffering=True  # noqa: SIM115
     )  # fmt: skip
