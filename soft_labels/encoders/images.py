@@ -4,6 +4,7 @@ Pictures that are 8-bit RGB or grey already pass unchanged. What else is done ha
 ``soft-labels data stats``; what cannot be done without loss is refused.
 """
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from PIL import Image, ImageCms, ImageColor, ImageOps
 from soft_labels.errors import EncoderError
 
 EIGHT_BITS = 255
+_HEX = re.compile(r"[0-9a-fA-F]{6}")
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _PROFILED = ("CMYK", "LAB")
 _PLAIN = ("RGB", "L", "1")
@@ -33,7 +35,8 @@ class PictureSettings:
         window: The values that become black and white, of pictures with more than 8 bits or with floats, as a window of
             a scan has them; values outside are black and white. ``None`` is the range of the type: 0 to 65,535 for 16
             bits, 0 to 1 for floats, and pictures of 32 bits are refused.
-        background: The colour behind what is transparent, as Pillow names colours (``white``, ``#808080``).
+        background: The colour behind what is transparent, as Pillow has it (``white``, ``#808080``); the # may be left
+            out, since it begins a comment in YAML.
         frame: Which frame of several is taken, from 0; ``None`` refuses such pictures.
 
     Raises:
@@ -49,13 +52,12 @@ class PictureSettings:
             raise EncoderError(f"encoder window must be two values, the lower one first, got {list(self.window)}")
         if self.frame is not None and self.frame < 0:
             raise EncoderError(f"encoder frame must be at least 0, got {self.frame}")
+        if _HEX.fullmatch(self.background):
+            object.__setattr__(self, "background", f"#{self.background}")
         try:
             ImageColor.getrgb(self.background)
         except ValueError as error:
-            raise EncoderError(
-                "encoder background must be a colour as white or '#808080' (in quotes: # begins a comment in YAML), "
-                f"got {error}"
-            ) from error
+            raise EncoderError(f"encoder background must be a colour as white or 808080, got {error}") from error
 
     def fingerprint(self) -> dict[str, str | int | None]:
         """The settings that are not the defaults."""

@@ -75,6 +75,7 @@ def test_a_drawing_on_transparent_is_seen_on_the_background(tmp_path: Path, mode
         path = saved(tmp_path / "drawing.png", picture, transparency=0)
     wanted = 255 - alpha.astype(int)
     assert np.abs(grey(path) - wanted).max() <= 1
+    assert PictureSettings(background="646464") == PictureSettings(background="#646464")
     assert np.abs(grey(path, PictureSettings(background="#646464")) - 100 * (1 - alpha / 255)).max() <= 1
     assert "transparency on white" in open_rgb(path)[1]
 
@@ -161,7 +162,7 @@ def test_a_picture_that_its_decoder_gives_up_on_is_one_message(tmp_path: Path) -
     [
         ({"window": (5, 5)}, "window must be two values, the lower one first, got \\[5, 5\\]"),
         ({"frame": -1}, "frame must be at least 0, got -1"),
-        ({"background": "whitish"}, "background must be a colour as white or '#808080' .in quotes.*whitish"),
+        ({"background": "whitish"}, "background must be a colour as white or 808080, got .*whitish"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object], message: str) -> None:

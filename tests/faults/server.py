@@ -54,7 +54,12 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         os.close(writes)
         os.set_blocking(reads, False)
     said = {name: bytearray() for name in pipes}
-    code = _wait(child, began + request["seconds"], lambda: [_drain(pipes[name][0], said[name]) for name in pipes])
+
+    def drain() -> None:
+        for name, (reads, _) in pipes.items():
+            _drain(reads, said[name])
+
+    code = _wait(child, began + request["seconds"], drain)
     for reads, _ in pipes.values():
         os.close(reads)
     if learnt.exists():
@@ -95,7 +100,7 @@ def _run(request: dict[str, Any], pipes: list[int], learnt: Path) -> NoReturn:
         os.environ.update(request["environment"])
         _redirect(pipes, request["output"])
         if request["flock"]:
-            fcntl.flock = partial(_refuse, getattr(errno, request["flock"]))  # type: ignore[assignment]
+            fcntl.flock = partial(_refuse, getattr(errno, request["flock"]))
         for name, value in request["limits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python has it from its start
@@ -124,11 +129,13 @@ def _redirect(pipes: list[int], output: str) -> None:
         os.close(handle)
     if output == "closed":
         os.close(1)
-        sys.stdout = sys.__stdout__ = None  # type: ignore[assignment, misc] # as Python has it then
+        sys.stdout = sys.__stdout__ = None  # type: ignore[misc] # as Python has it then
     else:
         if output == "full":
             os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-        sys.stdout = sys.__stdout__ = io.TextIOWrapper(open(1, "wb", closefd=False), encoding="utf-8")  # noqa: SIM115
+        sys.stdout = sys.__stdout__ = io.TextIOWrapper(  # type: ignore[misc]
+            open(1, "wb", closefd=False), encoding="utf-8"  # noqa: SIM115
+        )  # fmt: skip
     sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
         open(2, "wb", closefd=False), encoding="utf-8", line_buffering=True  # noqa: SIM115
     )  # fmt: skip

@@ -92,7 +92,7 @@ WELL: dict[str, tuple[bytes, Check, tuple[str, ...]]] = {
     "transparent WebP": (encoded(CLEAR, "WEBP", lossless=True), decoded(255.0 - ALPHA), ()),
     "on another background": (
         encoded(CLEAR, "PNG"), decoded(100 * (1 - ALPHA / 255.0), 1.0, PictureSettings(background="#646464")),
-        ("--data.encoder.background='#646464'",),
+        ("--data.encoder.background=646464",),
     ),
     "a scan in its window": (
         encoded(SCAN, "TIFF"),
