@@ -33,8 +33,18 @@ def test_a_number_has_digits_alone() -> None:
 
 
 def test_a_person_is_a_letter_or_a_stem_with_a_number_or_letter() -> None:
-    assert all(map(is_person, ["a", "A1", "ann-2", "rater_10", "Worker B", "label1", "annotator.3", "w1021", "ann@x.org", "5f3a9c"]))
-    assert not any(map(is_person, ["1", "annotator", "rater_1000000", "text", "text1", "annotator_id", "annotators", "ratings", "facade"]))
+    assert all(
+        map(
+            is_person,
+            ["a", "A1", "ann-2", "rater_10", "Worker B", "label1", "annotator.3", "w1021", "ann@x.org", "5f3a9c"],
+        )
+    )
+    assert not any(
+        map(
+            is_person,
+            ["1", "annotator", "rater_1000000", "text", "text1", "annotator_id", "annotators", "ratings", "facade"],
+        )
+    )
 
 
 @pytest.mark.parametrize(
