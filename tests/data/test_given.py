@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -120,7 +121,7 @@ def test_folders_that_are_parts(tmp_path: Path) -> None:
         ({"split_column": "source"}, "seeded: no column 'source' describes its items"),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], message: str) -> None:
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _ = SeededData(**settings).dataset
 

@@ -222,7 +222,28 @@ R_LAYOUTS: dict[str, Make] = {
     "counter": text_file("t.jsonl", as_lines({"uid": i, "text": t, "votes": {"no": counts(labels)[0], "yes": counts(labels)[1]}} for i, t, labels in ITEMS)),
     "a counter in csv": text_file("t.csv", as_csv([{"uid": i, "text": t, "label_counts": json.dumps({"no": counts(labels)[0], "yes": counts(labels)[1]})} for i, t, labels in ITEMS])),
     "list of structs in parquet": parquet("t.parquet", [{"id": i, "text": t, "labels": [str(n) for n in labels], "annotators": list(PEOPLE)} for i, t, labels in ITEMS]),
+    # of other people
+    "German headers": text_file("t.csv", as_csv(renamed(item="Beitrag", annotator="Kodierer", text="Kommentar", label="Urteil"))),
+    "French headers": text_file("t.csv", as_csv(renamed(item="phrase_id", annotator="annotateur", text="phrase", label="étiquette"))),
+    "Chinese headers": text_file("t.csv", as_csv(renamed(item="编号", annotator="标注员", text="文本", label="标签"))),
+    "a line that names the separator": text_file("t.csv", "sep=;\n" + as_csv(LONG, delimiter=";")),
+    "utf-16-be": text_file("t.csv", "\ufeff" + as_csv(LONG), "utf-16-be"),
+    "the same header three times": text_file("t.csv", "item,text,label,label,label\n" + "".join(f'{i},"{t}",{",".join(map(str, n))}\n' for i, t, n in ITEMS)),
+    "ids in the header": text_file("t.csv", as_csv([{"text": t, **dict(zip(("w1021", "w33", "w87"), n, strict=True))} for _, t, n in ITEMS])),
+    "addresses in the header": text_file("t.csv", as_csv([{"text": t, **dict(zip(("a@x.org", "b@x.org", "c@x.org"), n, strict=True))} for _, t, n in ITEMS])),
+    "a list of answers": text_file("t.jsonl", as_lines({"id": i, "text": t, "annotations": [{"annotator": w, "label": n} for w, n in zip(PEOPLE, labels, strict=True)]} for i, t, labels in ITEMS)),
+    "a list of people": text_file("t.jsonl", as_lines({"id": i, "text": t, "annotators": [{"id": w, "gender": "f", "rating": n} for w, n in zip(PEOPLE, labels, strict=True)]} for i, t, labels in ITEMS)),
+    "answers by item": text_file("t.json", json.dumps({f"x{i}": {"text": t, "votes": [{"by": w, "vote": ("no", "yes")[n]} for w, n in zip(PEOPLE, labels, strict=True)]} for i, t, labels in ITEMS})),
+    "a number of annotators": text_file("t.csv", as_csv([{"item": i, "text": t, "annotators": 3, "no": counts(n)[0], "yes": counts(n)[1]} for i, t, n in ITEMS])),
+    "gold beside": text_file("t.csv", as_csv([{**r, "gold_label": 1} for r in LONG])),
+    "lists and single labels": text_file("t.jsonl", as_lines({**r, "label": [r["label"]] if n % 2 else r["label"]} for n, r in enumerate(LONG))),
     # tools
+    "Label Studio, CSV with skipped": text_file("t.csv", as_csv([{"annotation_id": n, "annotator": r["annotator"], "created_at": "2026-01-01", "id": r["item"], "lead_time": 1.5, "sentiment": ("no", "yes")[r["label"]], "text": r["text"], "updated_at": "2026-01-02", "was_cancelled": "False"} for n, r in enumerate(LONG)]
+                                                             + [{"annotation_id": 99, "annotator": "dan", "created_at": "", "id": 1, "lead_time": 1, "sentiment": "", "text": TEXTS[0], "updated_at": "", "was_cancelled": "True"}])),
+    "Label Studio, short JSON": text_file("t.json", json.dumps([{"id": r["item"], "text": r["text"], "sentiment": ("no", "yes")[r["label"]], "annotator": n % 3 + 1, "annotation_id": n, "created_at": "2026-01-01", "updated_at": "2026-01-02", "lead_time": 2.5} for n, r in enumerate(LONG)])),
+    "Prodigy, several labels": text_file("t.jsonl", as_lines({"text": r["text"], "_input_hash": r["item"] * 7, "_task_hash": r["item"] * k, "label": name, "answer": ("reject", "accept")[abs(r["label"] - k)], "_session_id": f"x-{r['annotator']}"} for k, name in enumerate(("RUDE", "KIND")) for r in LONG)),
+    "Potato's Parquet": both(parquet("annotations.parquet", [{"instance_id": f"i{r['item']}", "user_id": r["annotator"], "tone": ("no", "yes")[r["label"]]} for r in LONG]),
+                             parquet("items.parquet", [{"item_id": f"i{i}", "text": t} for i, t, _ in ITEMS])),
     "Label Studio, people as objects": text_file("t.json", json.dumps([label_studio(*one, full=True) for one in ITEMS])),
     "Label Studio, skipped": text_file("t.json", json.dumps([label_studio(*one, skipped=True) for one in ITEMS])),
     "Label Studio, rating": text_file("t.json", json.dumps(label_studio_ratings := [

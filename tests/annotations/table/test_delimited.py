@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from soft_labels.annotations.table.delimited import find_dialect, write_anew
+from soft_labels.annotations.table.delimited import find_dialect, without_separator_line, write_anew
 from soft_labels.annotations.table.source import open_source, working_database
 from soft_labels.errors import DataError
 
@@ -94,3 +94,13 @@ def test_a_row_that_no_reading_explains_is_named(tmp_path: Path) -> None:
     path = save(tmp_path, HEAD + "1,a,x,0\n2,a,y\n3,b\n")
     with pytest.raises(DataError, match=r"row 2 .*: 3 fields, but the header has 4 \(2 rows differ so\)"):
         write_anew(path, "utf-8", find_dialect(path, "utf-8"), tmp_path, has_header=True)
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=,"])
+def test_a_line_that_names_the_separator_is_left_out(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"\ufeff{line}\r\na;b\r\n1;2\r\n", encoding="utf-8", newline="")
+    copy = without_separator_line(path, tmp_path)
+    assert copy is not None
+    assert copy.read_bytes() == b"a;b\r\n1;2\r\n"
+    assert without_separator_line(copy, tmp_path) is None

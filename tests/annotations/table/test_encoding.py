@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from soft_labels.annotations.table.encoding import check_encoding, copy_as_utf8, find_encoding, suffix_of
+from soft_labels.annotations.table.encoding import check_encoding, check_kind, copy_as_utf8, find_encoding, suffix_of
 from soft_labels.errors import DataError
 
 TEXT = "item,text\n1,Grüße aus Köln, 5 €\n"
@@ -40,3 +40,22 @@ def test_a_letter_late_in_a_file_decides(tmp_path: Path) -> None:
 
 def test_the_suffix_is_that_of_the_content() -> None:
     assert [suffix_of(Path(name)) for name in ("a.JSONL.gz", "a.b.tsv", "a.gz")] == [".jsonl", ".tsv", ""]
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"PK\x03\x04rest", "a zip archive or a spreadsheet"), (b"\xd0\xcf\x11\xe0", "an old spreadsheet"),
+        (b"PAR1", "give it the suffix .parquet"), (b"%PDF-1.7", "a PDF"), (b"version https://git-lfs", "git lfs pull"),
+        (b"\xef\xbb\xbf <!DOCTYPE html><html>", "a web page"), (b"<HTML>", "a web page"),
+    ],
+)  # fmt: skip
+def test_files_of_another_kind_are_named(start: bytes, what: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(start)
+    with pytest.raises(DataError, match=f"wanted text, got .*{what}"):
+        check_kind(tmp_path / "t.csv")
+
+
+def test_text_is_of_no_other_kind(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("item,label\n<html>,1\n", encoding="utf-8")
+    check_kind(tmp_path / "t.csv")

@@ -1,10 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from soft_labels.annotations.table.guess import guess_table
 from soft_labels.annotations.table.read import read_table
-from tests.annotations.table.layouts import R_LAYOUTS
+from soft_labels.errors import DataError
+from tests.annotations.table.layouts import ITEMS, LONG, R_LAYOUTS, as_csv, as_lines
 
 
 @pytest.mark.slow
@@ -25,3 +27,52 @@ def test_annotators_are_found(layout: str, tmp_path: Path) -> None:
     data = read_table(path, guess_table(path).table_settings())
     assert data.annotations is not None
     assert (len(data.annotations.annotators), len(data.annotations)) == (3, 9)
+
+
+HEADER = "item,text,no,yes\n"
+NUMBERS = "hold numbers as"
+
+
+def lines(**more: object) -> str:
+    """Items with something beside them, a line each."""
+    return as_lines({"id": item, "text": text, **more} for item, text, _ in ITEMS)
+
+
+REFUSED: dict[str, tuple[str, str, str]] = {
+    "thousands": ("t.csv", HEADER + '1,a b,"1,000","2,000"\n2,c d,"3,000",0\n', NUMBERS),
+    "percent": ("t.csv", HEADER + "1,a b,33.3%,66.7%\n2,c d,100%,0%\n", NUMBERS),
+    "decimal commas": ("t.csv", "item;text;no;yes\n1;a b;0,3333;0,6667\n2;c d;1,0;0,0\n", NUMBERS),
+    "spans": ("t.jsonl", lines(spans=[{"start": 0, "end": 4, "label": "X"}]), "no column looks like labels"),
+    "spans in lists": ("t.jsonl", lines(label=[[0, 4, "X"]]), "no column looks like labels"),
+    "pairs in lists": ("t.jsonl", lines(label=[["ann", 0], ["bea", 1]]), "no column looks like labels"),
+    "transposed": ("t.csv", as_csv([{"annotator": who, "Thanks a lot": 1, "Send it now": 0} for who in "ab"]),
+                   "no column looks like a text"),
+    "no text": ("t.csv", as_csv([{"item": r["item"], "annotator": r["annotator"], "label": r["label"]} for r in LONG]),
+                "no column looks like a text"),
+    "no label": ("t.csv", as_csv([{"item": i, "text": t} for i, t, _ in ITEMS]), "no column looks like labels"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_annotation_of_items_is_refused_in_words(kind: str, tmp_path: Path) -> None:
+    name, text, message = REFUSED[kind]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        guess_table(tmp_path / name)
+
+
+def test_what_a_tool_asked_besides_is_said(tmp_path: Path) -> None:
+    (path,) = R_LAYOUTS["Prodigy, several labels"](tmp_path)
+    assert any("several labels were asked for" in doubt for doubt in guess_table(path).doubts)
+    flat = [{"id": i, "text": t, "tone.responses": ["no"] * 3, "tone.responses.users": ["a", "b", "c"],
+             "tone.responses.status": ["submitted", "draft", "discarded"], "other.responses": ["x"] * 3,
+             "other.responses.users": ["a", "b", "c"]} for i, t, _ in ITEMS]  # fmt: skip
+    (tmp_path / "flat.json").write_text(json.dumps(flat), encoding="utf-8")
+    doubts = guess_table(tmp_path / "flat.json").doubts
+    assert "several questions; tone.responses is read, not other.responses" in doubts
+    assert any("draft" in doubt and "discarded" in doubt and "are counted too" in doubt for doubt in doubts)
+
+
+def test_counts_of_0_and_1_may_be_annotators(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,Kim,Lee,Sam\na b,0,1,1\nc d,1,1,1\ne f,0,0,1\n", encoding="utf-8")
+    assert any("if each is an annotator, set form: wide" in doubt for doubt in guess_table(tmp_path / "t.csv").doubts)

@@ -161,7 +161,7 @@ def test_a_bad_row_of_the_counts_form_is_named(tmp_path: Path, row: str, words: 
     [
         (["id,text,label", "a,t,1"], "t.csv", "no column who; the columns there are id, text, label"),
         ([HEADER], "t.csv", "no rows"),
-        ([HEADER, *ROWS], "t.docx", r"ends in \.csv, .*, \.parquet .*, got '\.docx'"),
+        ([HEADER, *ROWS], "t.docx", r"ends in \.csv, .*, \.npy .*, got '\.docx'"),
         ([HEADER, *ROWS], "t.parquet", "cannot be read"),
         ([HEADER, ROWS[2]], "t.csv", r"at least two classes, each named once, got \['9'\]"),
         (
