@@ -73,16 +73,16 @@ class Temperature(Calibration):
             dist = nn.functional.one_hot(observed.majority_label.cpu(), precise.shape[-1]).double()
 
         def slope(log_temperature: float) -> float:
-            """Of the cross-entropy, which is convex in the inverse temperature."""
+            """By the inverse temperature, in which the cross-entropy is convex, with the other sign."""
             pred_dist = (precise * math.exp(-log_temperature)).softmax(-1)
             return float(((dist - pred_dist) * precise).sum(-1).mean())
 
         low, high = _LOG_TEMPERATURES
-        if slope(low) >= 0:  # the sharpest is the best
-            found = low
-        else:  # a root is found to the last bits, a minimum to half of them
-            found = high if slope(high) <= 0 else float(brentq(slope, low, high, xtol=1e-14))
-        self.temperature.fill_(math.exp(found))
+        ends = (
+            [low] if slope(low) >= 0 else [high] if slope(high) <= 0 else []
+        )  # no temperature is sharp or flat enough
+        # A root is found to the last bits, a minimum to half of them, and then machines differ.
+        self.temperature.fill_(math.exp(ends[0] if ends else brentq(slope, low, high, xtol=1e-14)))
 
     def forward(self, logits: Tensor) -> Tensor:
         """Logits over the temperature."""

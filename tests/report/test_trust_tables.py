@@ -47,7 +47,12 @@ def test_every_arm_stands_with_intervals_and_those_added_are_named(summary: Summ
 
 def test_worth_beyond_the_ladder_is_said_in_words(summary: Summary) -> None:
     one = summary.sets[0]
-    for reach, worth, words in (("below", 0.0, "below 0"), ("above", 42.0, "above 42"), ("unknown", 0.0, "–")):  # noqa: RUF001
+    cases: list[tuple[Any, float, str]] = [
+        ("below", 0.0, "below 0"),
+        ("above", 42.0, "above 42"),
+        ("unknown", 0.0, "–"),
+    ]  # noqa: RUF001
+    for reach, worth, words in cases:
         arm = one.arms["hard"]
         changed = replace(arm, fixed=replace(arm.fixed, worth_reach=reach, worth=worth))
         table = meaning_table(replace(summary, sets=[replace(one, arms={"hard": changed})]), "fixed")
