@@ -78,9 +78,7 @@ class Temperature(Calibration):
             return float(((dist - pred_dist) * precise).sum(-1).mean())
 
         low, high = _LOG_TEMPERATURES
-        ends = (
-            [low] if slope(low) >= 0 else [high] if slope(high) <= 0 else []
-        )  # no temperature is sharp or flat enough
+        ends = [low] if slope(low) >= 0 else [high] if slope(high) <= 0 else []  # none is sharp or flat enough
         # A root is found to the last bits, a minimum to half of them, and then machines differ.
         self.temperature.fill_(math.exp(ends[0] if ends else brentq(slope, low, high, xtol=1e-14)))
 

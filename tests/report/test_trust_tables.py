@@ -6,7 +6,7 @@ import pytest
 
 from soft_labels.report.content import Table
 from soft_labels.report.evidence import load_evidence
-from soft_labels.report.formats import number
+from soft_labels.report.formats import NOT_DEFINED, number
 from soft_labels.report.summary import Summary, summarise
 from soft_labels.report.summary_file import kept
 from soft_labels.report.trust_tables import claim_table, meaning_table, peer_table, yardstick_table
@@ -50,8 +50,8 @@ def test_worth_beyond_the_ladder_is_said_in_words(summary: Summary) -> None:
     cases: list[tuple[Any, float, str]] = [
         ("below", 0.0, "below 0"),
         ("above", 42.0, "above 42"),
-        ("unknown", 0.0, "–"),
-    ]  # noqa: RUF001
+        ("unknown", 0.0, NOT_DEFINED),
+    ]
     for reach, worth, words in cases:
         arm = one.arms["hard"]
         changed = replace(arm, fixed=replace(arm.fixed, worth_reach=reach, worth=worth))
