@@ -1,6 +1,7 @@
 """Tables of what the numbers mean hold the numbers of the summary."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
