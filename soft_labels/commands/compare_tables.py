@@ -91,7 +91,7 @@ def _effects(result: CompareResult) -> list["Table"]:
 
     if not result.effects:
         return []
-    title = f"difference to {result.baseline}: 95% over seeds and test items, p of the paired t-test over seeds by Holm's method"
+    title = f"difference to {result.baseline}: 95% over seeds and test items; p: paired t-test over seeds, by Holm"
     table = Table("arm", "metric", title=title, title_justify="left")
     for heading in ("difference", "95%", "p", ""):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,14 +1,14 @@
 """Post-hoc steps on the logits of a trained head: fitted on validation items, each a row of one table."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from soft_labels.data.batches import Observed
-from soft_labels.distributions import soft_cross_entropy
 from soft_labels.errors import ConfigError
 from soft_labels.training.objectives import known
 
@@ -72,11 +72,15 @@ class Temperature(Calibration):
         if self.to_majority:
             dist = nn.functional.one_hot(observed.majority_label.cpu(), precise.shape[-1]).double()
 
-        def loss(log_temperature: float) -> float:
-            return float(soft_cross_entropy(dist, precise / torch.tensor(log_temperature).double().exp()).mean())
+        def slope(log_temperature: float) -> float:
+            """By the inverse temperature, in which the cross-entropy is convex, with the other sign."""
+            pred_dist = (precise * math.exp(-log_temperature)).softmax(-1)
+            return float(((dist - pred_dist) * precise).sum(-1).mean())
 
-        found = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded", options={"xatol": 1e-9})
-        self.temperature.fill_(float(torch.tensor(found.x).double().exp()))
+        low, high = _LOG_TEMPERATURES
+        ends = [low] if slope(low) >= 0 else [high] if slope(high) <= 0 else []  # none is sharp or flat enough
+        # A root is found to the last bits, a minimum to half of them, and then machines differ.
+        self.temperature.fill_(math.exp(ends[0] if ends else brentq(slope, low, high, xtol=1e-14)))
 
     def forward(self, logits: Tensor) -> Tensor:
         """Logits over the temperature."""

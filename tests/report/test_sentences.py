@@ -22,7 +22,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return summarise(load_evidence(folder))
 
 
-def reaching(arm: str, share: float, half: float = 0.05, **further: float) -> dict[str, dict[str, float]]:
+def reaching(arm: str, share: float, half: float = 0.05, **further: float) -> dict[str, dict[str, Any]]:
     """An arm that goes so far."""
     ends = {"share_of_achievable_low": share - half, "share_of_achievable_high": share + half}
     return {arm: {"share_of_achievable": share, **ends, **further}}
@@ -35,7 +35,7 @@ def settled(one: Comparison, verdict: str) -> Comparison:
     return replace(one, interval=ends, holm_p=0.01, test=replace(one.test, mean_difference=mean))
 
 
-def told(summary: Summary, arms: dict[str, dict[str, float]], plain: str, after: str = "better", **other: Any) -> str:
+def told(summary: Summary, arms: dict[str, dict[str, Any]], plain: str, after: str = "better", **other: Any) -> str:
     """The sentence where arms reach this and soft is so beside hard, and beside hard with a temperature."""
     one = summary.sets[0]
     changed = {name: replace(arm, fixed=replace(arm.fixed, **arms.get(name, {}))) for name, arm in one.arms.items()}

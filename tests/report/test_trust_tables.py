@@ -1,12 +1,13 @@
 """Tables of what the numbers mean hold the numbers of the summary."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from soft_labels.report.content import Table
 from soft_labels.report.evidence import load_evidence
-from soft_labels.report.formats import number
+from soft_labels.report.formats import NOT_DEFINED, number
 from soft_labels.report.summary import Summary, summarise
 from soft_labels.report.summary_file import kept
 from soft_labels.report.trust_tables import claim_table, meaning_table, peer_table, yardstick_table
@@ -47,7 +48,12 @@ def test_every_arm_stands_with_intervals_and_those_added_are_named(summary: Summ
 
 def test_worth_beyond_the_ladder_is_said_in_words(summary: Summary) -> None:
     one = summary.sets[0]
-    for reach, worth, words in (("below", 0.0, "below 0"), ("above", 42.0, "above 42"), ("unknown", 0.0, "–")):  # noqa: RUF001
+    cases: list[tuple[Any, float, str]] = [
+        ("below", 0.0, "below 0"),
+        ("above", 42.0, "above 42"),
+        ("unknown", 0.0, NOT_DEFINED),
+    ]
+    for reach, worth, words in cases:
         arm = one.arms["hard"]
         changed = replace(arm, fixed=replace(arm.fixed, worth_reach=reach, worth=worth))
         table = meaning_table(replace(summary, sets=[replace(one, arms={"hard": changed})]), "fixed")

@@ -48,7 +48,7 @@ def report(case: dict[str, Floats]) -> TrustReport:
 def test_every_number_is_there(report: TrustReport) -> None:
     values = asdict(report)
     missing = {name for name, value in values.items() if isinstance(value, float) and not np.isfinite(value)}
-    assert missing == {"wasserstein"}
+    assert missing == {"wasserstein", "wasserstein_low", "wasserstein_high"}
     assert report.notes == ()
     assert (report.items, report.annotators, report.seeds) == (600, 20, 3)
 
