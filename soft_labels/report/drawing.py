@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ _TITLE, _LINE, _ABOVE, _EDGE = 0.16, 0.115, 0.22, 0.04  # a title's base line, a
 _KEY_HEIGHT, _KEY_SIGN, _KEY_GAP = 0.16, 0.3, 0.12
 _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": MUTED.light,
     "axes.facecolor": "none",
     "axes.labelcolor": INK.light,

@@ -182,11 +182,13 @@ def test_a_figures_files_can_be_opened_and_markdown_shows_them(experiment: Path,
     assert f"(figures/{name}.svg)" in (experiment / "report" / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_paper_stands_beside_its_own_data_sets_only(run_cli: RunCli, tmp_path: Path) -> None:
-    write_experiment(tmp_path, [ToySet("mine", splits=0)])
+    write_experiment(tmp_path, [ToySet("mine", seeds=2, splits=0, items=20)])
     assert run_cli("report", tmp_path, f"--out={tmp_path}/out").code == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert "paper" not in text.lower()
+    assert "Paper:" not in text
+    assert "Beside the paper" not in text
     assert not (tmp_path / "report").exists()
 
 

@@ -32,9 +32,10 @@ def test_the_title_names_the_arms_and_the_baseline(tmp_path: Path) -> None:
 def test_a_section_stands_where_there_is_something_to_say(tmp_path: Path) -> None:
     with_splits = [section.title for section in built(tmp_path / "all", ToySet(seeds=2, splits=2)).sections]
     assert "Redrawn splits" in with_splits
-    assert "The paper's numbers" in with_splits
+    assert "Beside the paper" in with_splits
     without = [section.title for section in built(tmp_path / "few", ToySet("mine", seeds=2, splits=0)).sections]
-    assert set(with_splits) - set(without) == {"Redrawn splits", "The paper's numbers"}
+    assert set(with_splits) - set(without) == {"Redrawn splits", "Beside the paper"}
+    assert set(without) - set(with_splits) == {"Tables"}
 
 
 @pytest.mark.slow
