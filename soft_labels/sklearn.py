@@ -135,8 +135,8 @@ class SoftLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             network = fit_network(data, spec, self.calibration, accelerator="cpu")
             config = HeadConfig(
                 class_names=tuple(map(str, self.classes_)), ordinal=self.ordinal, reads="vectors",
-                embedding_dim=data.embedding_dim, spec=spec.head(), calibration=self.calibration, versions=versions(),
-                **of_encoder(None),
+                embedding_dim=data.embedding_dim, spec=spec.of_module(), calibration=self.calibration,
+                versions=versions(), **of_encoder(None),
             )  # fmt: skip
         except SoftLabelsError as error:
             raise ValueError(str(error)) from error
@@ -162,8 +162,8 @@ class SoftLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _spec(self, seed: int) -> RunSpec:
         """How to train."""
-        of_spec = RunSpec.__dataclass_fields__.keys() - {"seed"}
-        return RunSpec(seed=seed, **{name: getattr(self, name) for name in of_spec})
+        of_spec = RunSpec.__dataclass_fields__.keys()
+        return RunSpec(seed=seed, **{name: value for name, value in self.get_params().items() if name in of_spec})
 
     def _data(self, features: NDArray[np.float32], counts: NDArray[np.float64], seed: int) -> EmbeddedDataset:
         """The items, a part of them held out; nothing is kept for a test."""

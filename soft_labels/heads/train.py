@@ -128,7 +128,7 @@ def train(
         ordinal=ordinal,
         reads=reads,
         embedding_dim=features.dim,
-        spec=spec.head(),
+        spec=spec.of_module(),
         pair_features=pair_features,
         columns=_COLUMNS[reads],
         calibration=calibration,
