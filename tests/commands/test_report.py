@@ -44,7 +44,13 @@ def test_the_command_writes_a_page_markdown_tables_and_figures(experiment: Path)
     written = files_of(experiment / "report")
     figures = {f"figures/{name}{kind}" for name in FIGURES for kind in (".csv", ".svg", ".pdf")}
     assert {name for name in written if name.startswith("figures/")} == figures
-    assert {"report.html", "report.md", "summary.json", "tables/table1-datasets.csv", "tables/table3-redrawn.csv"} <= written.keys()
+    assert {
+        "report.html",
+        "report.md",
+        "summary.json",
+        "tables/table1-datasets.csv",
+        "tables/table3-redrawn.csv",
+    } <= written.keys()
 
 
 @pytest.mark.slow
