@@ -85,7 +85,7 @@ def distribution(figure: Figure, ground: Ground) -> None:
         axes = figure.add_subplot(1, 3, place + 1)
         axes.bar(_CLASSES, label_distribution(row).tolist(), color=_annotators(ground), width=0.7)
         hard = torch.nn.functional.one_hot(majority_label(row), len(_CLASSES))
-        look = {"edgecolor": _arm(0, ground), "linewidth": 1.8, "linestyle": "--"}
+        look: Any = {"edgecolor": _arm(0, ground), "linewidth": 1.8, "linestyle": "--"}
         axes.bar(_CLASSES, hard.tolist(), fill=False, width=0.7, **look)
         axes.set(ylim=(0, 1.08), yticks=[0, 0.5, 1] if place == 0 else [], title=_in_words(row.int().tolist()))
     figure.axes[0].set_ylabel("share of annotators")

@@ -56,11 +56,9 @@ def tables_stay() -> Iterator[None]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder of a page: a table of ratings, new items, and the reference run."""
+    """The working folder of a page: a table of ratings, and new items."""
     shutil.copy(tiny_table, tmp_path / "ratings.csv")
     (tmp_path / "new.csv").write_text("item,text\nnew-1,Could you turn that down?\nnew-2,Nobody is here.\n")
-    (tmp_path / "lightning_logs").mkdir()
-    (tmp_path / "lightning_logs" / "paper").symlink_to(REPOSITORY / "lightning_logs" / "paper")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
