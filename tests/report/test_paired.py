@@ -49,6 +49,14 @@ def test_wilcoxon_is_exact_with_ties() -> None:
     assert paired_comparison(soft, hard).wilcoxon_p == pytest.approx(10 / 16)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_wilcoxon_with_ties_is_that_of_scipys_permutations(seed: int) -> None:
+    steps = np.random.default_rng(seed).integers(-3, 4, 8).astype(float)
+    every = stats.PermutationMethod(n_resamples=2**13)
+    expected = stats.wilcoxon(steps, method=every).pvalue if steps.any() else 1.0
+    assert paired_comparison(steps, np.zeros(8)).wilcoxon_p == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("pairs_count", "p_value"), [(10, 2 / 2**10), (20, 2 / 2**20)])
 def test_wilcoxon_of_pairs_that_all_agree_is_the_smallest_possible(pairs_count: int, p_value: float) -> None:
     steps = np.arange(1, pairs_count + 1) / 100
