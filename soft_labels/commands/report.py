@@ -42,9 +42,9 @@ def write_report(built: Report, out: Path) -> None:
     for path, content in {**tables, **data, **figures, **text}.items():
         write_text(path, content)
     papers = {out / "figures" / f"{name}.pdf": drawing.pdf() for name, drawing in drawings.items()}
-    for path, content in papers.items():
+    for path, printed in papers.items():
         with written_whole(path) as partial:
-            partial.write_bytes(content)
+            partial.write_bytes(printed)
     _remove_stale(out, {*tables, *data, *figures, *papers})
 
 

@@ -10,6 +10,7 @@ from soft_labels.report.budget_figure import budget_figure
 from soft_labels.report.chart_figures import entropy_figure, loss_figure
 from soft_labels.report.content import Figure, Report, Section, Table
 from soft_labels.report.evidence import Evidence
+from soft_labels.report.fails_tables import leakage_table, slice_table, tie_table
 from soft_labels.report.formats import listed
 from soft_labels.report.item_figures import median_figure, same_class_figure, spread_figure
 from soft_labels.report.ladder import ladder_figure
@@ -37,6 +38,9 @@ _VIEW_TITLES: dict[ViewName, str] = {"fixed": "Fixed split, many seeds", "redraw
 _OF_THE_PAPER = ("spread", "same_class", "histogram", "training", "median")
 
 
+_FAILING = (slice_table, leakage_table, tie_table)
+
+
 def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
     """The whole report; it depends on nothing but what it is given.
 
@@ -52,6 +56,7 @@ def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
     sections = [
         *pictures,
         Section("What the numbers mean", parts=_meaning_tables(summary)),
+        Section("Where heads fail", parts=_present([table(evidence) for table in _FAILING])),
         Section("Reading", _reading(views)),
         _main_tables(evidence, views, numbers),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from soft_labels.palette import ANNOTATORS, INK, Look
 from soft_labels.report.columns import as_float
@@ -105,7 +106,7 @@ def _losses(rows: Sequence[Row], shown: Mapping[str, Look], axes: Axes) -> None:
     axes.set(xlabel="epoch", ylabel="validation loss")
     axes.grid(axis="y")
     axes.locator_params(axis="y", nbins=5)
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def _in_words(name: str, arm: str, rows: Sequence[Row]) -> str:

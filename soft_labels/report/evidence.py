@@ -16,7 +16,7 @@ from soft_labels.metrics import METRICS, Judged
 from soft_labels.metrics.table import Metric, defined_for
 from soft_labels.report.paired import Floats
 from soft_labels.report.paper import paper_target
-from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
+from soft_labels.runs.predictions import JUDGED_PARTS, Logits, Observations, mean_logits
 from soft_labels.runs.record import RunRecord, rounded
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.calibration import make_calibration
@@ -81,6 +81,7 @@ class SetEvidence:
         best: By arm that trains, the chosen run.
         fixed: Repeats on the fixed split.
         redrawn: Repeats on redrawn splits, if there are any.
+        observed: What was observed of the items of the fixed split, and what describes them.
     """
 
     index: DatasetIndex
@@ -88,6 +89,7 @@ class SetEvidence:
     best: Mapping[str, RunRecord]
     fixed: Repeats
     redrawn: Repeats | None
+    observed: Observations
 
     @property
     def name(self) -> str:
@@ -187,6 +189,7 @@ class _Library:
             best={arm: self._record(runs.best) for arm, runs in trained.items()},
             fixed=self._repeats(index, {arm: runs.seeds for arm, runs in runs_of.items()}, same_items=True),
             redrawn=self._repeats(index, splits, same_items=False) if any(splits.values()) else None,
+            observed=self.store.observed(self._record(next(iter(runs_of.values())).seeds[0])),
         )
 
     def _found(self, keys: Sequence[str]) -> list[RunRecord]:

@@ -153,6 +153,18 @@ PEERS = (
     "distance (LeWiDi 2025, the latter for ordered classes), PO-JSD and soft accuracy (Kurniawan et al. 2025). DistCE "
     "is total variation and half the Manhattan distance, soft accuracy is 1 - DistCE, and EntCE is the entropy error."
 )
+SLICES = (
+    "In brackets 95% intervals over seeds and items. Slices by entropy or majority class are chosen by the annotators "
+    "who also judge: read a slice against the same slice of another arm."
+)
+LEAKAGE = (
+    "Alike: the same input but for case, punctuation and blanks; near duplicates by words and pairs of words (cosine "
+    "of at least 0.9); pairs with the same first text. Found in texts and in equal pictures."
+)
+TIES = (
+    "The same predictions, judged by four rules. What a hard head would have learnt under another rule is not told by "
+    "its predictions."
+)
 CLAIMS = (
     "What is left of the paper's claims when the hard head gets one temperature, fitted to the annotators of the "
     "validation items. Survives: better also beside that. Holds: no loss was found. Tests are adjusted by Holm's "

@@ -55,7 +55,7 @@ def test_every_difference_is_drawn_with_its_interval(evidence: Evidence, views: 
     figure = effect_figure(evidence, with_effects(evidence, {view.name: view.comparisons for view in views}))
     assert figure is not None
     assert len(figure.panels) == 3
-    tested = {(one.arm, view.name): one for view in views for one in view.comparisons if one.metric == "accuracy"}
+    tested = {(one.arm, str(view.name)): one for view in views for one in view.comparisons if one.metric == "accuracy"}
     rows = [row for row in figure.rows if row["metric"] == "accuracy"]
     assert len(rows) == len(tested) == 2 * len(views[0].compared)
     for row in rows:

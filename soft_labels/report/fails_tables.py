@@ -1,0 +1,201 @@
+"""Where heads fail: metrics by slices of the test items, without items that stand in train, and by rule for ties."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from soft_labels.report import notes
+from soft_labels.report.columns import ends_column, integer, text
+from soft_labels.report.content import Row, Table
+from soft_labels.report.evidence import Evidence, SetEvidence
+from soft_labels.report.paired import Floats
+from soft_labels.report.summary_file import kept
+from soft_labels.trust.intervals import Interval
+from soft_labels.trust.leakage import in_train, leakage
+from soft_labels.trust.slices import Slice, annotator_numbers, by_slice, column_names, entropy_bins, majority_classes
+from soft_labels.trust.ties import tie_sensitivity
+
+_SHOWN = ("kl", "overconfidence", "entropy_corr", "accuracy")
+_RULES = ("lowest", "highest", "random", "drop")
+
+
+def slice_table(evidence: Evidence) -> Table:
+    """The baseline and the first arm that trains beside it, by entropy, class, annotators and the user's columns.
+
+    Args:
+        evidence: The records that an experiment names.
+    """
+    return Table(
+        name="slices",
+        title="Where heads fail: slices of the test items, fixed split",
+        rows=[row for one in evidence.sets for row in _slice_rows(one, _arms(evidence))],
+        columns=[
+            text("Data set", "dataset"),
+            text("Sliced by", "sliced_by"),
+            text("Slice", "slice"),
+            integer("Items", "items"),
+            text("Arm", "arm"),
+            ends_column("KL", "kl", 3),
+            ends_column("Overconfidence", "overconfidence", 3),
+            ends_column("Entropy corr.", "entropy_corr", 2),
+            ends_column("Accuracy %", "accuracy", 1, scale=100),
+        ],
+        notes=[notes.SLICES],
+    )
+
+
+def leakage_table(evidence: Evidence) -> Table | None:
+    """Metrics with and without test items that have their like in train; nothing where the records do not tell.
+
+    Args:
+        evidence: The records that an experiment names.
+    """
+    rows = [row for one in evidence.sets for row in _leakage_rows(one, _arms(evidence))]
+    if not rows:
+        return None
+    return Table(
+        name="leakage",
+        title="Test items that have their like in train, fixed split",
+        rows=rows,
+        columns=[
+            text("Data set", "dataset"),
+            text("Alike", "kind"),
+            integer("Test items", "items"),
+            integer("In train", "leaking"),
+            text("Arm", "arm"),
+            ends_column("KL of all", "kl", 3),
+            ends_column("KL without them", "kl_without", 3),
+            ends_column("Entropy corr. of all", "entropy_corr", 2),
+            ends_column("Entropy corr. without", "entropy_corr_without", 2),
+        ],
+        notes=[notes.LEAKAGE],
+    )
+
+
+def tie_table(evidence: Evidence) -> Table | None:
+    """Accuracy under each rule for ties; nothing where no majority is tied.
+
+    Args:
+        evidence: The records that an experiment names.
+    """
+    rows = [row for one in evidence.sets for row in _tie_rows(one, _arms(evidence))]
+    if not rows:
+        return None
+    titles = {"lowest": "First of the tied", "highest": "Last", "random": "By lot", "drop": "Without tied items"}
+    return Table(
+        name="ties",
+        title="Accuracy % by the rule for tied majorities, fixed split",
+        rows=rows,
+        columns=[
+            text("Data set", "dataset"),
+            integer("Test items", "items"),
+            integer("Tied", "tied"),
+            text("Arm", "arm"),
+            *(ends_column(title, rule, 1, scale=100) for rule, title in titles.items()),
+        ],
+        notes=[notes.TIES],
+    )
+
+
+def _arms(evidence: Evidence) -> list[str]:
+    """The baseline and the first arm with heads of its own that is compared with it."""
+    return [evidence.baseline, *[name for name in evidence.compared if name in evidence.trained][:1]]
+
+
+def _log_pred(one: SetEvidence, arm: str) -> Floats:
+    """``[S, N, C]`` predictions for the test items."""
+    found: Floats = np.stack([judged.logits.log_softmax(-1).numpy() for judged in one.fixed.judged[arm]])
+    return found
+
+
+def _counts(one: SetEvidence) -> Floats:
+    """``[N, C]`` of the test items."""
+    return one.fixed.counts[0].test
+
+
+def _majority(one: SetEvidence, arm: str) -> Floats:
+    """``[N]`` majority classes by the data's own rule for ties."""
+    found: Floats = one.fixed.judged[arm][0].majority_label.numpy()
+    return found
+
+
+def _slices(one: SetEvidence, arm: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Names of the slices of every item, by what it is sliced by."""
+    counts = _counts(one)
+    yield "entropy of annotations", entropy_bins(counts)
+    yield "majority class", majority_classes(counts, one.index.class_names, _majority(one, arm))
+    if len(set(numbers := annotator_numbers(counts))) > 1:
+        yield "annotators", numbers
+    for name, values in one.observed["test"].about.items():
+        yield name, column_names(values)
+
+
+def _slice_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
+    """Every slice of one data set, arm beside arm."""
+    found: dict[str, dict[str, Mapping[str, Slice]]] = {}
+    for arm in arms:
+        for sliced_by, names in _slices(one, arm):
+            slices = by_slice(_counts(one), _log_pred(one, arm), names, majority=_majority(one, arm))
+            found.setdefault(sliced_by, {})[arm] = {each.name: each for each in slices}
+    return [
+        {
+            "dataset": one.name,
+            "sliced_by": sliced_by,
+            "slice": name,
+            "items": by_arm[arms[0]][name].items,
+            "arm": arm,
+            **_ends(by_arm[arm][name]),
+        }
+        for sliced_by, by_arm in found.items()
+        for name in sorted(by_arm[arms[0]])
+        for arm in arms
+    ]
+
+
+def _leakage_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
+    """Every kind of likeness of one data set, arm beside arm."""
+    test, train = one.observed["test"], one.observed["train"]
+    marks = {kind: in_train(groups, train.duplicates[kind]) for kind, groups in test.duplicates.items()}
+    return [
+        {
+            "dataset": one.name,
+            "kind": found.kind.replace("_", " "),
+            "items": found.items,
+            "leaking": found.leaking,
+            "arm": arm,
+            **_ends(found.every),
+            **_ends(found.without, "_without"),
+        }
+        for arm in arms
+        for found in leakage(_counts(one), _log_pred(one, arm), marks, majority=_majority(one, arm))
+    ]
+
+
+def _tie_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
+    """One data set, arm by arm."""
+    found = {arm: tie_sensitivity(_counts(one), _log_pred(one, arm)) for arm in arms}
+    return [
+        {
+            "dataset": one.name,
+            "items": ties.items,
+            "tied": ties.tied,
+            "arm": arm,
+            **{key: value for rule in _RULES for key, value in _interval(rule, getattr(ties, rule)).items()},
+        }
+        for arm, ties in found.items()
+        if ties.tied
+    ]
+
+
+def _ends(one: Slice | None, ending: str = "") -> Row:
+    """The metrics that are shown of a slice; nothing where it has no items."""
+    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    found: Row = {}
+    for name in _SHOWN:
+        found |= _interval(f"{name}{ending}", nothing if one is None else one.values[name])
+    return found
+
+
+def _interval(name: str, found: Interval) -> Row:
+    """A value and its ends as values of a row."""
+    return {name: kept(found.value), f"{name}_low": kept(found.low), f"{name}_high": kept(found.high)}
