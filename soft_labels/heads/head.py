@@ -30,8 +30,8 @@ from soft_labels.heads.encoder import check_same, made
 from soft_labels.heads.folder import FILES, read_head, write_head
 from soft_labels.heads.inputs import read_inputs
 from soft_labels.training.calibration import CalibratedHead, make_calibration
-from soft_labels.training.heads import MLPHead
 from soft_labels.training.prediction_table import prediction_columns
+from soft_labels.training.spec import HeadSpec
 
 logger = logging.getLogger(__name__)
 STORE = Path("embeddings")
@@ -78,7 +78,8 @@ class Predictions:
 def network_of(config: HeadConfig) -> CalibratedHead:
     """The network of a head, with initial weights."""
     with torch.random.fork_rng(devices=[]):  # loading must not move the random state of a training run
-        head = MLPHead(config.embedding_dim, len(config.class_names), config.spec["hidden_width"], 0.0, 0)
+        spec = HeadSpec(**config.spec)
+        head = spec.kind.make(config.embedding_dim, len(config.class_names), spec)
     return CalibratedHead(head, make_calibration(config.calibration)).eval()
 
 

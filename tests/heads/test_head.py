@@ -15,6 +15,8 @@ import soft_labels
 from soft_labels.encoders import OpenAIEncoder
 from soft_labels.errors import ConfigError, DataError
 from soft_labels.heads.head import TrainedHead, load, of_encoder
+from soft_labels.training.solved import LogisticHead
+from soft_labels.training.spec import HeadSpec
 from tests.conftest import ToyTextEncoder
 from tests.fake_openai import FakeOpenAI
 from tests.heads.loopback_hub import Hub, hub_in_process
@@ -132,3 +134,10 @@ def test_answers_that_are_paid_are_kept_and_asked_for_once(tmp_path: Path, monke
         assert sorted(service.billed()) == sorted(TEXTS)
     np.testing.assert_array_equal(found, again)
     assert list((tmp_path / "embeddings").rglob("*.safetensors"))
+
+
+def test_a_solved_head_travels_too(tmp_path: Path) -> None:
+    head = toy_head(spec=HeadSpec(head="logistic").settings())
+    again = load(head.save(tmp_path / "head"))
+    assert isinstance(again.network.head, LogisticHead)
+    assert again.network.state_dict().keys() == head.network.state_dict().keys()
