@@ -30,6 +30,7 @@ from soft_labels.heads.encoder import check_same, made
 from soft_labels.heads.folder import FILES, read_head, write_head
 from soft_labels.heads.inputs import read_inputs
 from soft_labels.training.calibration import CalibratedHead, make_calibration
+from soft_labels.training.kinds import HEADS
 from soft_labels.training.prediction_table import prediction_columns
 from soft_labels.training.spec import HeadSpec
 
@@ -237,10 +238,17 @@ class TrainedHead(ModelHubMixin, library_name="soft-labels"):
             onnx: Whether to write it as ONNX as well; wants the extra ``onnx``.
 
         Raises:
-            ConfigError: The folder holds something, or a library of the extra is missing.
+            ConfigError: The folder holds something, a library of the extra is missing, or the head's weights hold its
+                training items.
         """
         from soft_labels.heads.onnx import to_onnx
 
+        kind = self.settings.spec["head"]
+        if HEADS[kind].keeps_items:
+            raise ConfigError(
+                f"head {kind} keeps the features and labels of its training items, and nothing of them is to travel; "
+                "choose another head"
+            )
         folder = Path(folder)
         model = to_onnx(self.network, self.settings.embedding_dim) if onnx else None
         name = folder.resolve().name

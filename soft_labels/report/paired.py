@@ -94,7 +94,7 @@ def _wilcoxon_p(differences: Floats) -> float:
         return float(stats.wilcoxon(differences, method=drawn).pvalue)
     ranks = stats.rankdata(sizes)
     signs = (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes))) & 1
-    sums, found = signs @ ranks, ranks[differences[differences != 0] > 0].sum()  # ranks are whole or halves: no rounding
+    sums, found = signs @ ranks, ranks[differences[differences != 0] > 0].sum()
     return float(min(1.0, 2 * min((sums <= found).mean(), (sums >= found).mean())))
 
 

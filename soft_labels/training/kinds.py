@@ -20,12 +20,14 @@ class HeadKind:
         make: Of the features' width, the number of classes and a spec: a new head.
         reads: Fields of a spec that it honours and that not every head does.
         solved: Whether it is solved at once: without epochs, and without a seed.
+        keeps_items: Whether its weights hold the features and labels of the training items.
     """
 
     text: str
     make: Callable[[int, int, "HeadSpec"], Head]
     reads: tuple[str, ...]
     solved: bool = False
+    keeps_items: bool = False
 
 
 MLP = "mlp"
@@ -47,6 +49,7 @@ HEADS: dict[str, HeadKind] = {
         lambda width, classes, spec: NeighboursHead(width, classes, spec.neighbours),
         ("neighbours",),
         solved=True,
+        keeps_items=True,
     ),
 }  # fmt: skip
 
