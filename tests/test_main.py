@@ -51,7 +51,7 @@ def test_an_unknown_command_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "soft-labels: error: unknown command 'train'; choose one of quickstart, fit, validate, test, predict, "
-        "export, budget, compare, sweep, storage, reproduce, report, cluster, embed, data, configs\n"
+        "export, compare, budget, sweep, storage, reproduce, report, cluster, embed, data, configs\n"
     )
     assert module("reproduse").stderr.endswith("; did you mean reproduce?\n")
 

@@ -45,10 +45,8 @@ class SeededEncoder(Encoder):
 class PixelEncoder(TimmEncoder):
     """A picture becomes its own colours, 4 x 4 pixels of them; what decodes it is that of every image encoder."""
 
-    _weights = "pixels"  # type: ignore[assignment]
-    _loaded = _Loaded(  # type: ignore[assignment]
-        nn.Flatten(), 4, Image.Resampling.BILINEAR, torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
-    )
+    _weights = "pixels"
+    _loaded = _Loaded(nn.Flatten(), 4, Image.Resampling.BILINEAR, torch.zeros(3, 1, 1), torch.ones(3, 1, 1))
 
 
 class SeededData(AnnotationDataModule):

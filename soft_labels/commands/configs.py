@@ -1,6 +1,6 @@
 """The configurations that come with the package: found by name from anywhere, listed, shown and copied."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -127,4 +127,4 @@ def run_configs(arguments: list[str]) -> None:
     _COMMANDS[config.subcommand](**config[config.subcommand].as_dict())
 
 
-_COMMANDS = {"list": _list, "show": _show, "copy": _copy}
+_COMMANDS: dict[str, Callable[..., None]] = {"list": _list, "show": _show, "copy": _copy}

@@ -259,10 +259,9 @@ def show_progress() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     ours = logging.getLogger("soft_labels")
     if not ours.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        ours.addHandler(handler)
+        ours.addHandler(logging.StreamHandler())
     for handler in ours.handlers:
+        handler.setFormatter(logging.Formatter("%(message)s"))
         handler.filters = [_SaidOnce()]
     ours.setLevel(logging.INFO)
 

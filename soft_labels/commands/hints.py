@@ -54,5 +54,5 @@ def _arguments(class_path: str) -> set[str]:
     """What a class takes, by its own constructor and by those that it hands arguments to."""
     module, _, name = class_path.rpartition(".")
     made = getattr(import_module(module), name)
-    own = [one.__init__ for one in inspect.getmro(made) if "__init__" in vars(one)]
+    own = [vars(one)["__init__"] for one in inspect.getmro(made) if "__init__" in vars(one)]
     return {name for one in own for name in inspect.signature(one).parameters} - {"self", "args", "kwargs"}

@@ -208,7 +208,7 @@ class TrainedHead(ModelHubMixin, library_name="soft-labels"):
 
     def _nothing(self) -> tuple[Reads, Any]:
         """No inputs, of the kind that the head reads."""
-        nothing = torch.empty(0, self.settings.embedding_dim) if self.settings.reads == "vectors" else []
+        nothing: Any = torch.empty(0, self.settings.embedding_dim) if self.settings.reads == "vectors" else []
         return self.settings.reads, nothing
 
     def of_vectors(self, vectors: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def _t_p(effect: float, pairs: int, overlap: float) -> float:
 
 def _wilcoxon_p(differences: Floats) -> float:
     """Exact signed-rank p-value; with ties it is exact up to 13 pairs, then drawn from a fixed seed."""
-    if len(differences) < 2:
+    if len(differences) < 2 or np.isnan(differences).any():
         return float("nan")
     sizes = np.abs(differences[differences != 0])
     if len(np.unique(sizes)) == len(differences):

@@ -126,7 +126,8 @@ class Runner:
         for result in results:
             key = kind.id_of(result.spec, described)
             if kind.judged:
-                logits[key] = _finite(judged_logits(data, result), data, result)
+                found = _finite(judged_logits(data, result), data, result)
+                logits[key] = {part: kept(each) for part, each in found.items()}
             records.append(self._record(key, described, result, kind, observed, logits.get(key)))
         self.store.add(bundle.name, records, logits, observed)
 
@@ -234,7 +235,7 @@ def judged_logits(data: EmbeddedDataset, result: RunResult) -> dict[SplitName, T
         result: A result with its head.
 
     Returns:
-        By part, ``[N, C]``, as records keep them.
+        By part, ``[N, C]``.
     """
     head = head_of(data, result)
-    return {part: kept(predict(head, data.features, data.dataset.rows(part))) for part in JUDGED_PARTS}
+    return {part: predict(head, data.features, data.dataset.rows(part)) for part in JUDGED_PARTS}

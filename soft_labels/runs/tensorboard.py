@@ -75,7 +75,7 @@ def log_arm(place: Path, arm: str, curves: Sequence[Curve], metrics: Mapping[str
 
 def _at(curves: Sequence[Curve], epoch: int) -> dict[str, float]:
     """Mean, least and greatest of the seeds' values at an epoch."""
-    found = {}
+    found: dict[str, float] = {}
     for key in (one for one in curves[0] if one.partition("/")[0] in SPLIT_NAMES):
         values = [each for curve in curves if (each := curve[key][min(epoch, len(curve[key]) - 1)]) is not None]
         if values:

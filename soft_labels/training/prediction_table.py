@@ -85,4 +85,7 @@ def table_writer(path: Path, form: TableFormat) -> Iterator[Callable[[Mapping[st
 
         yield add
         rows = pl.scan_parquet(blocks, glob=False)
-        {"csv": rows.sink_csv, "parquet": rows.sink_parquet, "jsonl": rows.sink_ndjson}[form](partial)
+        sinks: dict[TableFormat, Callable[[Path], object]] = {
+            "csv": rows.sink_csv, "parquet": rows.sink_parquet, "jsonl": rows.sink_ndjson,
+        }  # fmt: skip
+        sinks[form](partial)

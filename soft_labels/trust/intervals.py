@@ -14,6 +14,8 @@ from scipy import stats
 from soft_labels.errors import DataError
 from soft_labels.trust.inputs import Floats
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -118,11 +120,17 @@ def correlation_values(left: Floats, right: Floats) -> Floats:
     Source: the influence function of a correlation (Devlin, Gnanadesikan and Kettenring, 1975).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        one = (left - left.mean(-1, keepdims=True)) / left.std(-1, keepdims=True)
-        other = (right - right.mean()) / right.std()
+        one, other = _standardised(left), _standardised(right)
         correlation = (one * other).mean(-1, keepdims=True)
         values = correlation + one * other - correlation * (one**2 + other**2) / 2
     return np.asarray(np.where(np.isfinite(values), values, np.nan))
+
+
+def _standardised(values: Floats) -> Floats:
+    """Deviations in standard deviations along the last axis; not finite where there are none but those of rounding."""
+    mean, spread = values.mean(-1, keepdims=True), values.std(-1, keepdims=True)
+    found: Floats = (values - mean) / np.where(spread > _ROUNDING * np.abs(mean), spread, 0)
+    return found
 
 
 def ratio_values(top: Floats, bottom: Floats) -> Floats:

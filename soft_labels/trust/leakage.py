@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Leakage:
     leaks: Slice | None
 
 
-def in_train(test: NDArray[np.int64], train: NDArray[np.int64]) -> NDArray[np.bool_]:
+def in_train(test: NDArray[np.integer[Any]], train: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Whether the like of each test item stands in train.
 
     Args:

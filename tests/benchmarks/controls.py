@@ -35,7 +35,8 @@ def points(form: Mapping[str, Any]) -> list[Any]:
     """Values of one key of an arm's search space."""
     if "categorical" in form:
         return list(form["categorical"])
-    values = np.geomspace(*form.get("float", form.get("int")), _POINTS).tolist()
+    low, high = form["float"] if "float" in form else form["int"]
+    values = np.geomspace(low, high, _POINTS).tolist()
     return values if "float" in form else [round(value) for value in values]
 
 

@@ -40,7 +40,7 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(run_cli: RunCli, trai
 
 
 def test_data_that_cannot_be_split_are_not_encoded(run_cli: RunCli, trained: Any, tmp_path: Path) -> None:
-    done = run_cli("embed", *data_of(trained, tmp_path), "--data.split_ratios=[0.7,0.3,0.0]")
+    done = run_cli("embed", *data_of(trained, tmp_path), "--data.split_ratios=[0.7,0.4,-0.1]")
     assert (done.code, done.out) == (2, "")
     assert done.err.count("error:") == 1
     assert not list((tmp_path / "store").rglob("*.safetensors"))

@@ -237,11 +237,6 @@ def test_missing_predictions_are_named_by_their_file(run_cli: RunCli, small: Pat
     assert "chaosnli-hard-seed1.parquet cannot be read" in refusal(run_cli, small)
 
 
-def test_a_broken_head_that_cannot_be_calibrated_is_named(run_cli: RunCli, tmp_path: Path) -> None:
-    write_experiment(tmp_path, [ToySet(seeds=2, splits=0, broken="hard")], CALIBRATED)
-    assert re.search(r"arm hard_t, run [0-9a-f]{16}: wanted finite logits", refusal(run_cli, tmp_path))
-
-
 def test_runs_that_do_not_pair_are_refused(run_cli: RunCli, small: Path) -> None:
     index = ExperimentIndex.load(small)
     index.datasets[0].arms["soft"].seeds.pop()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from soft_labels.data import EmbeddedDataModule, TableDataModule
-from soft_labels.encoders import TimmEncoder
+from soft_labels.encoders import TimmEncoder, installed
 from soft_labels.encoders.base import Encoder
 from soft_labels.errors import ConfigError
 from tests.conftest import ToyTextEncoder
@@ -75,10 +75,13 @@ def test_an_image_encoder_is_refused_for_texts_before_anything_is_encoded(tiny_t
     assert not (tmp_path / "store").exists()
 
 
-def test_annotations_are_there_without_an_encoder(tiny_table: Path, tmp_path: Path) -> None:
+def test_annotations_are_there_without_an_encoder(
+    tiny_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
     data = table(tiny_table, tmp_path, None)
     assert (data.dataset.name, data.num_classes, len(data.dataset.data)) == ("table", 3, 45)
-    with pytest.raises(ConfigError, match=r"wanted data\.encoder, got none; add one of configs/encoder"):
+    with pytest.raises(ConfigError, match=r"wanted data\.encoder, got none; no encoder is installed"):
         data.identity()
 
 

@@ -181,7 +181,7 @@ def test_a_transformer_takes_other_sizes_in_whole_patches() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"image_size": 0}, "at least 1 pixel"), ({"std": (0.5, 0.0, 0.5)}, "positive in every channel")],
+    [({"image_size": 0}, "from 1 to 8,192 pixels"), ({"std": (0.5, 0.0, 0.5)}, "positive in every channel")],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(EncoderError, match=message):

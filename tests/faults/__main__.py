@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
 def table(endings: dict[str, Counter[str]]) -> str:
     """Kind, tried, and how many ended how; a row of sums at the end."""
     total: Counter[str] = sum(endings.values(), Counter())
-    lines = [("kind", "tried", *ENDINGS)]
+    lines: list[tuple[str, ...]] = [("kind", "tried", *ENDINGS)]
     lines += [
         (kind, str(found.total()), *(str(found[ending]) for ending in ENDINGS))
         for kind, found in [*endings.items(), ("all", total)]

@@ -38,7 +38,6 @@ class ToySet:
         splits: Repeats on redrawn splits.
         far: The arm whose head lies farther from the annotations.
         constant: An arm whose head always says the same.
-        broken: An arm whose head says nothing that is finite.
         text: Of the items that are shown.
         items: In validation and in test each, a quarter of all.
         ordinal: Whether the classes are ordered.
@@ -50,7 +49,6 @@ class ToySet:
     splits: int = 5
     far: str = "hard"
     constant: str | None = None
-    broken: str | None = None
     text: str | None = "A man sits by the road. [SEP] Nobody is there, or so it seems to those who pass by <b>late</b>."
     items: int = 60
     ordinal: bool = False
@@ -159,8 +157,6 @@ class _Writer:
 
     def _predict(self, arm: str, label: np.ndarray) -> np.ndarray:
         classes = len(self.toy.class_names)
-        if arm == self.toy.broken:
-            return np.full(label.shape, np.nan)
         if arm == self.toy.constant:
             return np.broadcast_to(np.linspace(1, 2, classes) / np.linspace(1, 2, classes).sum(), label.shape)
         peaked = 0.9 * (label == label.max(-1, keepdims=True)) + 0.1 / classes

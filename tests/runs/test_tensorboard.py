@@ -47,7 +47,7 @@ def test_a_trial_is_one_line_of_settings_and_results_without_curves(tmp_path: Pa
 
 
 def test_an_arm_is_one_run_with_the_mean_and_range_of_its_seeds(tmp_path: Path) -> None:
-    curves = [
+    curves: list[dict[str, list[float | None]]] = [
         {"val/kl": [0.5, 0.3, 0.2], "lr": [0.1] * 3, "best/val/kl": [0.2]},
         {"val/kl": [0.7, 0.5], "lr": [0.1] * 2, "best/val/kl": [0.5]},
         {"val/kl": [0.6, None], "lr": [0.1] * 2, "best/val/kl": [0.6]},

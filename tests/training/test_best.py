@@ -30,6 +30,7 @@ from soft_labels.training.best import (
     content_digest,
     read_checkpoint,
 )
+from soft_labels.training.heads import MLPHead
 from soft_labels.training.module import SoftLabelModule
 from tests.conftest import REPOSITORY, Result, RunCli, started
 
@@ -53,7 +54,8 @@ class BreaksDown(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.current_epoch == self.epoch:
-            cast("SoftLabelModule", pl_module).head.output.weight.data.fill_(math.nan)
+            head = cast("MLPHead", cast("SoftLabelModule", pl_module).head)
+            head.output.weight.data.fill_(math.nan)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import copy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from soft_labels.data import AnnotationDataModule
 from soft_labels.data.batches import epoch_seed
 from soft_labels.errors import ConfigError
+from soft_labels.training.heads import MLPHead
 from soft_labels.training.module import SoftLabelModule
 from tests.toys import SeededData, SeededEncoder
 
@@ -73,7 +74,8 @@ class PlainLoop:
 
     def __init__(self, model: SoftLabelModule, data: AnnotationDataModule, seed: int) -> None:
         self.hparams, self.data, self.seed = model.hparams, data, seed
-        layers = copy.deepcopy([model.head.hidden, model.head.output])
+        head = cast("MLPHead", model.head)
+        layers = copy.deepcopy([head.hidden, head.output])
         self.parameters = [part.detach().clone().requires_grad_() for layer in layers for part in layer.parameters()]
         everything = data.embedded.features[torch.arange(len(data.dataset.data))].numpy()
         scaler = StandardScaler().fit(everything[data.dataset.rows("train").numpy()])
@@ -198,7 +200,8 @@ def test_the_seed_decides_weights_order_and_masks(datamodule: AnnotationDataModu
     second, _ = fit(module(dropout=0.5), datamodule, tmp_path / "2", epochs=2)
     assert first.callback_metrics["val/loss"] == second.callback_metrics["val/loss"]
     other = SoftLabelModule(CLASSES, WIDTH, hidden_width=32, seed=4)
-    assert not torch.equal(other.head.hidden.weight, module().head.hidden.weight)
+    drawn = [cast("MLPHead", one.head).hidden.weight for one in (other, module())]
+    assert not torch.equal(*drawn)
 
 
 def test_feature_statistics_travel_with_the_checkpoint(datamodule: AnnotationDataModule, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,11 @@ import torch
 from soft_labels.errors import ConfigError
 from soft_labels.training.prediction_table import FORMATS, TableFormat, format_of, prediction_columns, table_writer
 
-READERS = {"csv": pl.read_csv, "parquet": pl.read_parquet, "jsonl": pl.read_ndjson}
+READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    "csv": pl.read_csv,
+    "parquet": pl.read_parquet,
+    "jsonl": pl.read_ndjson,
+}
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -43,7 +43,8 @@ def sklearns(features: Tensor, shares: Tensor, weights: Tensor, decay: float) ->
     rows, labels = np.repeat(inputs, CLASSES, axis=0), np.tile(np.arange(CLASSES), len(inputs))
     sample_weight = (shares * weights[:, None]).double().numpy().ravel()
     model = LogisticRegression(C=1 / (decay * len(inputs)), max_iter=5_000, tol=1e-10)
-    return model.fit(rows, labels, sample_weight=sample_weight).predict_log_proba(inputs)
+    found: np.ndarray = model.fit(rows, labels, sample_weight=sample_weight).predict_log_proba(inputs)
+    return found
 
 
 @pytest.mark.parametrize("decay", [3e-3, 0.3])
@@ -105,7 +106,7 @@ def test_more_neighbours_than_items_are_refused_in_words(features: Tensor, share
 @pytest.mark.parametrize("head", [LogisticHead(WIDTH, CLASSES, 0.1), NeighboursHead(WIDTH, CLASSES, 3)], ids=type)
 def test_what_was_learned_travels_in_the_state(features: Tensor, shares: Tensor, head: SolvedHead) -> None:
     solved(head, features, Aim(shares))
-    other = type(head)(WIDTH, CLASSES, 3)
+    other = type(head)(WIDTH, CLASSES, 3)  # type: ignore[call-arg] # both kinds take a third setting
     other.load_state_dict(head.state_dict())
     assert torch.equal(other(features), head(features))
     assert not list(head.parameters()), "nothing is left to an optimiser"
