@@ -19,7 +19,7 @@ README = REPOSITORY / "README.md"
 TINY_IMAGES = ("--data.encoder.image_size=32", "--data.split_ratios=[0.6,0.2,0.2]")
 EXITS = "exits with "
 # What make and the test of the wheel do, and what .ci/run does with the reference run.
-ELSEWHERE = {"pip install '.[offline]'", "soft-labels report lightning_logs/paper --out again"}
+ELSEWHERE = {"pip install '.[offline]'", "soft-labels report lightning_logs/reference --out again"}
 _BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```', re.DOTALL | re.MULTILINE)
 
 
