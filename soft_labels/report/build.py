@@ -17,8 +17,6 @@ from soft_labels.report.ladder import ladder_figure
 from soft_labels.report.paper import CITATION, DISAGREEMENTS, PAPER
 from soft_labels.report.reading import (
     across_sentences,
-    further_sentences,
-    metric_sentences,
     paper_sentences,
     scope_sentence,
     setting_sentence,
@@ -57,7 +55,7 @@ def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
         *pictures,
         Section("What the numbers mean", parts=_meaning_tables(summary)),
         Section("Where heads fail", parts=_present([table(evidence) for table in _FAILING])),
-        Section("Reading", _reading(views)),
+        Section("Seeds and splits", _reading(views)),
         _main_tables(evidence, views, numbers),
         *(Section(_VIEW_TITLES[view.name], [scope_sentence(view)], _view_tables(evidence, view)) for view in views),
         *_search_section(evidence),
@@ -112,16 +110,8 @@ def _meaning_tables(summary: Summary) -> list[Table]:
 
 
 def _reading(views: Sequence[View]) -> list[str]:
-    """The short version: what each view shows, and how far it goes."""
-    return [
-        *(
-            f"{_VIEW_TITLES[view.name]}. {sentence}"
-            for view in views
-            for sentence in [*metric_sentences(view), *further_sentences(view)]
-        ),
-        *across_sentences(list(views)),
-        *paper_sentences(views[0]),
-    ]
+    """How far the views agree, with each other and with the paper."""
+    return [*across_sentences(list(views)), *paper_sentences(views[0])]
 
 
 def _main_tables(evidence: Evidence, views: Sequence[View], numbers: Mapping[str, int]) -> Section:

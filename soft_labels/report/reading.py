@@ -1,16 +1,13 @@
 """What the numbers say in plain sentences; each sentence is made by a rule, whichever arm is ahead."""
 
-import math
-
-import numpy as np
-
-from soft_labels.metrics import METRICS, core_names
+from soft_labels.metrics import METRICS
 from soft_labels.report.evidence import Evidence
-from soft_labels.report.formats import NOT_DEFINED, count, listed, number, percent
-from soft_labels.report.notes import direction
+from soft_labels.report.formats import NOT_DEFINED, listed, number
 from soft_labels.report.paired import Floats
 from soft_labels.report.paper import paper_pair
-from soft_labels.report.views import ALPHA, Comparison, Verdict, View
+from soft_labels.report.views import Comparison, Verdict, View
+
+_MOST_NAMED = 6  # verdicts
 
 
 def setting_sentence(evidence: Evidence) -> str:
@@ -32,81 +29,9 @@ def _arm_in_words(evidence: Evidence, name: str) -> str:
     return f"{name} ({', '.join(f'{key} {value}' for key, value in form.overlay.items()) or 'nothing of its own'})"
 
 
-def metric_sentences(view: View) -> list[str]:
-    """What one view shows, arm by arm and metric by metric, accuracy last."""
-    metrics = sorted(core_names(), key=lambda name: name == "accuracy")
-    return [_metric_sentence(view, metric, arm) for arm in view.compared for metric in metrics]
-
-
-def further_sentences(view: View) -> list[str]:
-    """How many of the further metrics are better for each arm, and which are not."""
-    return [words for arm in view.compared if (words := _further_sentence(view, arm))]
-
-
-def _further_sentence(view: View, arm: str) -> str:
-    """One arm's further metrics; nothing where there are none."""
-    total = sum(len(view.further(dataset)) for dataset in view.repeats)
-    if not total:
-        return ""
-    others = {dataset: _not_better(view, dataset, arm) for dataset in view.repeats}
-    better = total - sum(map(len, others.values()))
-    exceptions = [f"{listed(names)} on {dataset}" for dataset, names in others.items() if names]
-    but = f"; not better: {'; '.join(exceptions)}" if exceptions else ""
-    return f"Further metrics (not tested): better for {arm} than for {view.baseline} in {better} of {total} means{but}."
-
-
-def _not_better(view: View, dataset: str, arm: str) -> list[str]:
-    """The further metrics whose mean is not better for an arm."""
-    repeats = view.repeats[dataset]
-    means = {name: [repeats.metric(one, name).mean() for one in (arm, view.baseline)] for name in view.further(dataset)}
-    better = {
-        name: ours > base if METRICS[name].higher_is_better else ours < base for name, (ours, base) in means.items()
-    }
-    return [METRICS[name].label for name in means if not better[name]]
-
-
 def scope_sentence(view: View) -> str:
     """What one view supports."""
     return _fixed_scope(view) if view.name == "fixed" else _redrawn_scope(view)
-
-
-def _metric_sentence(view: View, metric: str, arm: str) -> str:
-    """On which data sets an arm is better, worse, or not told apart."""
-    comparisons = view.of(metric, arm)
-    up = METRICS[metric].higher_is_better
-    better, worse = ("higher", "lower") if up else ("lower", "higher")
-    ahead = sum(comparison.ahead == arm for comparison in comparisons)
-    groups: dict[Verdict, str] = {
-        "better": f"{better} for {arm}",
-        "worse": f"{worse} for {arm}",
-        "open": "not told apart",
-    }
-    found = {verdict: [one.dataset for one in comparisons if one.verdict == verdict] for verdict in groups}
-    told = "; ".join(f"{words} on {listed(found[verdict])}" for verdict, words in groups.items() if found[verdict])
-    label = METRICS[metric].label
-    title = f"{label[:1].upper()}{label[1:]}" + ("" if up else f" ({direction(metric)} is better)")
-    return (
-        f"{title}: {arm} has the better mean on {ahead} of {count(len(comparisons), 'data set')}, against "
-        f"{view.baseline}. Tested at {ALPHA} (Holm): {told}.{_size(comparisons)}"
-    )
-
-
-def _size(comparisons: list[Comparison]) -> str:
-    """The differences, and for the metrics of Table 4 their mean relative to the baseline."""
-    first = comparisons[0]
-    less = f" {first.arm} - {first.baseline}"
-    if first.metric == "accuracy":
-        points = [number(100 * one.test.mean_difference, 2, signed=True) for one in comparisons]
-        return f"{less}, percentage points: {', '.join(points)}."
-    differences = ", ".join(number(one.test.mean_difference, signed=True) for one in comparisons)
-    changes = [one.relative_change for one in comparisons]
-    known = [change for change in changes if math.isfinite(change)]
-    if not known:
-        return f"{less}: {differences}."
-    each = ", ".join(percent(change) for change in changes)
-    left_out = f" (left out where {first.baseline} is not above 0: {NOT_DEFINED})" if len(known) < len(changes) else ""
-    mean = percent(float(np.mean(known)))
-    return f"{less}: {differences}; relative to {first.baseline}: {each}, mean {mean}{left_out}."
 
 
 def _fixed_scope(view: View) -> str:
@@ -152,6 +77,9 @@ def _verdicts(fixed: View, redrawn: View) -> str:
     before = {(one.dataset, one.arm, one.metric): one for one in fixed.comparisons}
     changed = [_changed(before[one.dataset, one.arm, one.metric], one) for one in redrawn.comparisons]
     differing = [words for words in changed if words]
+    if len(differing) > _MOST_NAMED:
+        where = "hollow in one row of a pair of the forest plot, filled in the other"
+        return f"The views differ on {len(differing)} of {len(changed)} verdicts: {where}."
     return f"The views differ on {'; '.join(differing)}." if differing else "Both views come to the same verdicts."
 
 
@@ -171,7 +99,7 @@ def _spreads(fixed: View, redrawn: View) -> str:
         f"{dataset}, "
         + ", ".join(
             f"{arm} {_sd(repeats.metric(arm, 'kl'))} and {_sd(fixed.repeats[dataset].metric(arm, 'kl'))}"
-            for arm in redrawn.arms
+            for arm in redrawn.arms[:2]
         )
         for dataset, repeats in redrawn.repeats.items()
     )
