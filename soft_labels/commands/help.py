@@ -75,11 +75,52 @@ PAGES: Mapping[str, Page] = {
         _CHECKPOINT,
         ("test --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt",),
     ),
+    "predict": Page(
+        "HEAD TABLE --out FILE [options]",
+        "Predict the items of a table with a head that soft-labels export wrote, in bounded memory. The other form, "
+        "predict --config RUN/config.yaml --ckpt_path FILE, predicts with a run's configuration and writes beside it.",
+        {
+            "--out FILE": "file of predictions: .csv, .parquet or .jsonl",
+            "--missing NAME": "what becomes of items that lack a text or cannot be read: error or drop",
+            "--uid_column NAME": "column of the item's id; as in training if not given, like the next two",
+            "--text_column NAME": "column of the text",
+            "--image_column NAME": "column of image paths",
+            "--annotations FILE": "a few annotations of the new items, whose prior the head is then",
+        },
+        ("predict head new.csv --out predictions.parquet",),
+    ),
+    "export": Page(
+        "RUN --out DIR [options]",
+        "Write a run's head as a folder that travels: weights, settings, and a card of its numbers; nothing of the "
+        "training data.",
+        {"--out DIR": "a new folder", "--onnx": "write the head as ONNX too; wants the extra onnx"},
+        ("export RUN --out head",),
+    ),
+    "budget": Page(
+        "--config NAME [options]",
+        "How many annotators an item are enough: train on a few of each item's own, and judge by all.",
+        {
+            **_CONFIG,
+            "--ladder LIST": "annotators an item, as [1,2,5,10]",
+            "--draws N": "how often annotators are drawn for each step",
+            "--seeds N": "heads of each arm for each draw",
+            "--price X": "of an annotation, for a column of money",
+            "--out DIR": "experiment or other folder",
+            **_ARMS,
+        },
+        ("budget --config my.yaml --price 0.05",),
+    ),
     "compare": Page(
         "--config NAME [options]",
         "Train the heads of each arm on the same split with several seeds, judge them on test, and print metrics and "
         "what they mean side by side.",
-        {**_FIT, **_ARMS, "--seeds N": "train each arm with seeds 0 to N - 1"},
+        {
+            **_FIT,
+            **_ARMS,
+            "--seeds N": "train each arm with seeds 0 to N - 1",
+            "--show DIR": "print a comparison that was kept again",
+            "--json BOOL": "print the result as one JSON object",
+        },
         ("compare --config my.yaml", "compare --config quickstart --only soft,hard"),
     ),
     "sweep": Page(

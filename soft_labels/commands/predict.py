@@ -59,7 +59,7 @@ def _parser() -> ArgumentParser:
         prog="soft-labels predict",
         description="Predict the items of a table with an exported head, in bounded memory.",
         epilog="The other form, predict --config RUN/config.yaml --ckpt_path RUN/checkpoints/best.ckpt, predicts with "
-        "the configuration of a run, and writes beside it; add --help to see its options.",
+        "the configuration of a run, and writes beside it; add --help-all to see its options.",
         exit_on_error=False,
     )
     parser.add_argument("head", type=str, help="folder that soft-labels export wrote, or ORGANISATION/NAME on the Hub")
