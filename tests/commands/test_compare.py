@@ -194,7 +194,7 @@ def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunC
     assert (again.code, again.out) == (0, done.out)
     told = run_cli("compare", f"--show={kept}", "--json=true")
     assert json.loads(told.out) == json.loads((kept / "compare.json").read_text())
-    events = EventAccumulator(str(kept / "tensorboard" / "arms" / "hard_t"))
+    events = EventAccumulator(str(kept / "arms" / "hard_t"))
     events.Reload()
     assert {"trust/overconfidence", "trust/vagueness", "trust/floor", "test/kl"} <= set(events.Tags()["scalars"])
     (run,) = (tmp_path / "lightning_logs" / "seeded").glob("hard-*")
