@@ -1,8 +1,8 @@
 """A run becomes a head that travels: the same probabilities elsewhere, without the data."""
 
 import json
-import re
 import os
+import re
 import shutil
 import subprocess
 import sys
