@@ -9,7 +9,7 @@ from soft_labels.report.columns import ends_column, integer, text
 from soft_labels.report.content import Row, Table
 from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.paired import Floats
-from soft_labels.report.summary_file import kept
+from soft_labels.report.summary_file import ends
 from soft_labels.trust.intervals import Interval
 from soft_labels.trust.leakage import in_train, leakage
 from soft_labels.trust.slices import Slice, annotator_numbers, by_slice, column_names, entropy_bins, majority_classes
@@ -180,7 +180,7 @@ def _tie_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
             "items": ties.items,
             "tied": ties.tied,
             "arm": arm,
-            **{key: value for rule in _RULES for key, value in _interval(rule, getattr(ties, rule)).items()},
+            **{key: value for rule in _RULES for key, value in _of(rule, getattr(ties, rule)).items()},
         }
         for arm, ties in found.items()
         if ties.tied
@@ -192,10 +192,10 @@ def _ends(one: Slice | None, ending: str = "") -> Row:
     nothing = Interval(float("nan"), float("nan"), float("nan"))
     found: Row = {}
     for name in _SHOWN:
-        found |= _interval(f"{name}{ending}", nothing if one is None else one.values[name])
+        found |= _of(f"{name}{ending}", nothing if one is None else one.values[name])
     return found
 
 
-def _interval(name: str, found: Interval) -> Row:
-    """A value and its ends as values of a row."""
-    return {name: kept(found.value), f"{name}_low": kept(found.low), f"{name}_high": kept(found.high)}
+def _of(name: str, found: Interval) -> Row:
+    """An interval as values of a row."""
+    return {**ends(name, found.value, found.low, found.high)}

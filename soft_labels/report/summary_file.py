@@ -95,6 +95,16 @@ def effect_values(one: Comparison) -> dict[str, Any]:
     }
 
 
+def ends(name: str, value: float, low: float, high: float) -> dict[str, float | None]:
+    """A value and its interval, as a table's row has them.
+
+    Example:
+        >>> ends("kl", 0.31234, 0.3, float("nan"))
+        {'kl': 0.3123, 'kl_low': 0.3, 'kl_high': None}
+    """
+    return {name: kept(value), f"{name}_low": kept(low), f"{name}_high": kept(high)}
+
+
 def kept_p(value: float) -> float | None:
     """A p-value with three significant digits."""
     return float(f"{value:.3g}") if math.isfinite(value) else None

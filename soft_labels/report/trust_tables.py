@@ -10,7 +10,7 @@ from soft_labels.report.columns import as_float, decimal, ends_column, integer, 
 from soft_labels.report.content import Column, Row, Table
 from soft_labels.report.formats import NOT_DEFINED, number
 from soft_labels.report.summary import ArmSummary, SetSummary, Summary
-from soft_labels.report.summary_file import kept, kept_p
+from soft_labels.report.summary_file import ends, kept, kept_p
 from soft_labels.trust.report import TrustReport
 
 ViewName = Literal["fixed", "redrawn"]
@@ -127,15 +127,10 @@ def _meaning_row(one: SetSummary, arm: ArmSummary, trust: TrustReport) -> Row:
     """One arm."""
     row: Row = {"dataset": one.name, "arm": arm.name, "added": int(arm.added), "runs": trust.seeds}
     for name in _MEANING:
-        row |= _ends(name, getattr(trust, name), getattr(trust, f"{name}_low"), getattr(trust, f"{name}_high"))
+        row |= ends(name, getattr(trust, name), getattr(trust, f"{name}_low"), getattr(trust, f"{name}_high"))
     saved = (trust.prior_saved, trust.prior_saved_low, trust.prior_saved_high)
     first = [values[0] for values in saved] if trust.prior_saved else [float("nan")] * 3
-    return {**row, **_ends("saved", *first), "worth_reach": trust.worth_reach}
-
-
-def _ends(name: str, value: float, low: float, high: float) -> Row:
-    """A value and its interval as values of a row."""
-    return {name: kept(value), f"{name}_low": kept(low), f"{name}_high": kept(high)}
+    return {**row, **ends("saved", *first), "worth_reach": trust.worth_reach}
 
 
 def _worth_column() -> Column:
@@ -177,7 +172,7 @@ def _peer_row(one: SetSummary, arm: ArmSummary, names: Sequence[str]) -> Row:
     """One arm."""
     row: Row = {"dataset": one.name, "arm": arm.name}
     for name in names:
-        row |= _ends(name, *(getattr(arm.fixed, f"{name}{end}") for end in ("", "_low", "_high")))
+        row |= ends(name, *(getattr(arm.fixed, f"{name}{end}") for end in ("", "_low", "_high")))
     return row
 
 
@@ -213,5 +208,5 @@ def _claim_row(claim: Claim) -> Row:
     """One claim."""
     row: Row = {"dataset": claim.dataset, "metric": METRICS[claim.metric].title}
     for name, one in (("plain", claim.plain), ("tempered", claim.tempered)):
-        row |= {**_ends(name, one.test.mean_difference, *one.interval), f"{name}_p": kept_p(one.holm_p)}
+        row |= {**ends(name, one.test.mean_difference, *one.interval), f"{name}_p": kept_p(one.holm_p)}
     return {**row, "outcome": claim.outcome}
