@@ -15,6 +15,8 @@ from soft_labels.trust.report import TrustReport
 
 Curve = Mapping[str, Sequence[float | None]]
 
+_LEAST, _GREATEST = "within/least", "within/greatest"  # after train and val in TensorBoard's order
+
 
 def log_trials(folder: Path, arm: str, records: Iterable[RunRecord]) -> None:
     """A line each in the HParams tab, without curves, so that any number of trials stays readable.
@@ -79,7 +81,7 @@ def _at(curves: Sequence[Curve], epoch: int) -> dict[str, float]:
     for key in (one for one in curves[0] if one.partition("/")[0] in SPLIT_NAMES):
         values = [each for curve in curves if (each := curve[key][min(epoch, len(curve[key]) - 1)]) is not None]
         if values:
-            found |= {key: sum(values) / len(values), f"least/{key}": min(values), f"greatest/{key}": max(values)}
+            found |= {key: sum(values) / len(values), f"{_LEAST}/{key}": min(values), f"{_GREATEST}/{key}": max(values)}
     return found
 
 
@@ -88,7 +90,8 @@ def arm_charts() -> dict[str, dict[str, list[str | list[str]]]]:
     quantities = [f"val/{name}" for name in ("loss", *core_names())]
     return {
         "arms: mean and range over seeds": {
-            quantity: ["Margin", [quantity, f"least/{quantity}", f"greatest/{quantity}"]] for quantity in quantities
+            quantity: ["Margin", [quantity, f"{_LEAST}/{quantity}", f"{_GREATEST}/{quantity}"]]
+            for quantity in quantities
         }
     }
 

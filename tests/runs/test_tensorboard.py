@@ -60,12 +60,12 @@ def test_an_arm_is_one_run_with_the_mean_and_range_of_its_seeds(tmp_path: Path) 
     assert drawn["val/kl"] == [0.6, 0.4, 0.35], (
         "a seed that stopped keeps its last value; one that broke down is left out"
     )
-    assert drawn["least/val/kl"] == [0.5, 0.3, 0.2]
-    assert drawn["greatest/val/kl"] == [0.7, 0.5, 0.5]
-    assert drawn.keys() == {"val/kl", "least/val/kl", "greatest/val/kl", "trust/floor"}
+    assert drawn["within/least/val/kl"] == [0.5, 0.3, 0.2]
+    assert drawn["within/greatest/val/kl"] == [0.7, 0.5, 0.5]
+    assert drawn.keys() == {"val/kl", "within/least/val/kl", "within/greatest/val/kl", "trust/floor"}
 
 
 def test_the_charts_of_arms_name_what_is_drawn() -> None:
     (charts,) = arm_charts().values()
     kind, tags = charts["val/kl"]
-    assert (kind, tags) == ("Margin", ["val/kl", "least/val/kl", "greatest/val/kl"])
+    assert (kind, tags) == ("Margin", ["val/kl", "within/least/val/kl", "within/greatest/val/kl"])
