@@ -24,6 +24,7 @@ from soft_labels.annotations.table.words import (
 from soft_labels.errors import DataError
 
 Found = Mapping[str, Column]
+_SHORT_LABEL, _ROWS_A_LABEL = 30, 5
 
 
 class LabelRoles:
@@ -232,6 +233,10 @@ class LabelRoles:
         most = min(MOST_CLASSES, max(2, self.total - 1))
         return 2 <= one.distinct <= most and one.length <= 60 and not one.image and one.name not in {FILE, FOLDER}
 
+    def _is_repeated(self, one: Column) -> bool:
+        """Whether values of several words are short and stand in many rows each, as "3 very polite" does."""
+        return one.length <= _SHORT_LABEL and _ROWS_A_LABEL * one.distinct <= self.total
+
     def _varies(self, one: Column) -> bool:
         """Whether annotators of one item disagree in a column, and an annotator's items too."""
         who = self.settings.get("annotator_column")
@@ -248,9 +253,10 @@ class LabelRoles:
 
     def _take_varying(self) -> None:
         """Of columns with few values the one that neither the annotator nor the text decides."""
-        texts = [one.name for one in self.found.values() if one.kind == "scalar" and (one.prose > 0.5 or one.image)]
-        few = [one for one in self.scalars() if self._is_few(one) and one.prose < 0.5 and not DERIVED.search(one.word)]
-        few = [one for one in few if not (UID.match(one.word) or ANNOTATOR.search(one.word) or one.name in texts)]
+        prose = {one.name for one in self.found.values() if one.prose >= 0.5 and not self._is_repeated(one)}
+        texts = [one.name for one in self.found.values() if one.kind == "scalar" and (one.name in prose or one.image)]
+        few = [one for one in self.scalars() if self._is_few(one) and not DERIVED.search(one.word)]
+        few = [one for one in few if not (UID.match(one.word) or ANNOTATOR.search(one.word) or one.name in prose)]
         open_ = [one for one in few if self._varies(one) and not any(
             determines(self.work, [text], one.name, self.columns) for text in texts
         )] or [one for one in few if self._varies(one)] or few  # fmt: skip

@@ -76,3 +76,12 @@ def test_what_a_tool_asked_besides_is_said(tmp_path: Path) -> None:
 def test_counts_of_0_and_1_may_be_annotators(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,Kim,Lee,Sam\na b,0,1,1\nc d,1,1,1\ne f,0,0,1\n", encoding="utf-8")
     assert any("if each is an annotator, set form: wide" in doubt for doubt in guess_table(tmp_path / "t.csv").doubts)
+
+
+@pytest.mark.parametrize("labels", [("1 rude", "2 neutral", "3 polite"), ("not at all", "somewhat", "very much so")])
+def test_labels_of_several_words_in_a_column_of_any_name_are_found(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    rows = [f"m{row // 3},r{row % 5},What did you mean by this? ({row // 3}),{labels[row * 7 % 3]}" for row in range(90)]
+    path = tmp_path / "ratings.csv"
+    path.write_text("\n".join(["mail_id,rater,body,tone", *rows]) + "\n", encoding="utf-8")
+    settings = guess_table(path, None, {}).settings
+    assert (settings["label_column"], settings["text_column"]) == ("tone", "body")
