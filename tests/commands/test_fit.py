@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 import re
 import subprocess
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 import torch
 
+from soft_labels.commands.fit import show_progress
 from tests.conftest import REPOSITORY, RunCli
 
 
@@ -238,3 +240,20 @@ def test_without_a_test_part_heads_are_trained_and_validated_but_not_judged(
     again = run_cli("fit", *options, f"--data.split_file={folder}/split.json")
     assert again.code == 0
     assert f"there is no test part: heads can be trained and chosen, not judged ({folder}/split.json)" in again.err
+
+
+def test_a_warning_that_runs_repeat_is_said_once_and_progress_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = logging.getLogger("soft_labels.a_part_of_it")
+    before = logging.getLogger("soft_labels").handlers[:]
+    logging.getLogger("soft_labels").handlers.clear()
+    try:
+        for _ in range(2):
+            show_progress()
+            for _ in range(3):
+                ours.warning("the test part has %d items", 18)
+                ours.info("12 of 24 trials")
+    finally:
+        logging.getLogger("soft_labels").handlers[:] = before
+    said = capsys.readouterr().err.splitlines()
+    assert said.count("the test part has 18 items") == 2, "once for each command"
+    assert said.count("12 of 24 trials") == 6

@@ -220,16 +220,6 @@ def test_a_mistake_is_told_before_anything_is_read(
 
 
 @pytest.mark.slow
-def test_small_parts_of_redrawn_splits_are_said_once_with_their_number(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    run(write_tiny_experiment(tmp_path), tmp_path / "out", f'--experiment.sweeps={{"grid": "{tmp_path}/grid.yaml"}}')
-    small = "the test part has 18 items: each one is 5.6% of a mean over them"
-    said = [message for message in caplog.messages if "test part" in message]
-    assert said == [small, f"seeded, 3 of 3 redrawn splits: {small}"]
-
-
-@pytest.mark.slow
 def test_features_are_not_searched(tmp_path: Path) -> None:
     config = write_tiny_experiment(tmp_path)
     space = {**TOY_GRID["space"], "data.encoder.init_args.width": {"categorical": [4, 8]}}  # type: ignore[dict-item]
@@ -279,7 +269,7 @@ def test_a_head_without_a_seed_has_one_run_a_split_and_an_ensemble_the_seeds_of_
     ratio = one.fixed.judged["both_t"][0].logits.diff(dim=-1) / seeds.log().diff(dim=-1)
     torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio), rtol=1e-3, atol=0)
     said = notes.measured_on(evidence, fixed)
-    assert "near has no seed: one run, set beside each seed of the others" in said
+    assert "near has no seed: one run, so that nothing can be paired and tested here" in said
     assert "both_t: one model of all seeds" in said
     assert "both_t: not here, since each split has one seed." in notes.measured_on(evidence, redrawn)
     (row,) = (row for row in hyperparameter_table(evidence).rows if row["arm"] == "near")

@@ -80,7 +80,9 @@ def test_counts_of_0_and_1_may_be_annotators(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [("1 rude", "2 neutral", "3 polite"), ("not at all", "somewhat", "very much so")])
 def test_labels_of_several_words_in_a_column_of_any_name_are_found(tmp_path: Path, labels: tuple[str, ...]) -> None:
-    rows = [f"m{row // 3},r{row % 5},What did you mean by this? ({row // 3}),{labels[row * 7 % 3]}" for row in range(90)]
+    rows = [
+        f"m{row // 3},r{row % 5},What did you mean by this? ({row // 3}),{labels[row * 7 % 3]}" for row in range(90)
+    ]
     path = tmp_path / "ratings.csv"
     path.write_text("\n".join(["mail_id,rater,body,tone", *rows]) + "\n", encoding="utf-8")
     settings = guess_table(path, None, {}).settings
