@@ -114,6 +114,8 @@ def _show(guess: Guess, data: AnnotatedData) -> None:
 
 def _short(shown: object) -> str:
     """An input in a line."""
+    if isinstance(shown, bytes):
+        return f"a picture of {len(shown):,} bytes"
     text = " | ".join(map(str, shown)) if isinstance(shown, tuple) else str(shown)
     flat = " ".join(text.split())
     return flat if len(flat) <= _SHOWN_LETTERS else f"{flat[:_SHOWN_LETTERS]}..."

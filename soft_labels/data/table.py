@@ -26,7 +26,7 @@ class TableDataModule(AnnotationDataModule):
         text_column: Column of the text, or of the first text of a pair.
         second_text_column: Column of the second text of a pair.
         text_template: One text made of several columns, such as "{post} [reply] {reply}".
-        image_column: Column of image paths, relative to the table's folder.
+        image_column: Column of image paths, relative to the table's folder, or of the images' bytes.
         annotator_column: Column of the annotator's id; with form list the cell of annotators.
         label_column: Column of the chosen class, or the cell that holds the labels.
         count_column: Form long: column that says how many annotations a row stands for.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soft_labels.annotations.base import Input, Items, Modality
 from soft_labels.annotations.table.names import column_of
-from soft_labels.annotations.table.read import images_of
+from soft_labels.annotations.table.pictures import images_of
 from soft_labels.annotations.table.rows import ROW, ROW_NUMBER, Work, check_one_value, prepare, take_rows
 from soft_labels.annotations.table.settings import TableSettings
 from soft_labels.annotations.table.source import open_source, working_database
