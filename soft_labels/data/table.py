@@ -17,7 +17,8 @@ class TableDataModule(AnnotationDataModule):
     A name may lead into nested values: ``example.premise``, ``answers[0].label``, ``results[*].tone``.
 
     Args:
-        path: A .csv, .tsv, .json, .jsonl or .parquet file, compressed (.gz) or not, a folder of such files, or several.
+        path: A .csv, .tsv, .json, .jsonl or .parquet file, compressed (.gz) or not, a folder of such files, or several;
+            or ``hf://datasets/ORGANISATION/NAME[@REVISION][/FILE]`` on the Hugging Face Hub.
         form: ``long`` has one annotation a row; ``one_hot`` too, its label marked in one of several columns; ``counts``
             has one item a row and a column of counts for each class; ``wide`` a column for each annotator; ``list`` a
             cell of labels; ``by_annotator`` a cell {annotator: label}; ``by_label`` a cell {label: count}, or a list of

@@ -1,6 +1,7 @@
 """Any table of annotations as one record."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from soft_labels.annotations.annotators import About, Annotations, Reading
 from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
 from soft_labels.annotations.table.classes import as_written, checked_classes, label_warnings, resolve_classes
 from soft_labels.annotations.table.encoding import COMPRESSED
+from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.layouts import make_annotations, roles_of, settle_uids
 from soft_labels.annotations.table.pictures import check_images, images_of
 from soft_labels.annotations.table.rows import ROW, Work, check_one_value, prepare, take_rows
@@ -25,7 +27,8 @@ def read_table(path: Path | Sequence[Path], settings: TableSettings) -> Annotate
     ``3.0`` is ``3``. DuckDB reads and counts, so that a file may be larger than memory.
 
     Args:
-        path: A file, compressed or not, a folder of files, or several files, as in :func:`source.open_source`.
+        path: A file, compressed or not, a folder of files, or several files, as in :func:`source.open_source`; or
+            tables of the Hub, as in :func:`hub.located`.
         settings: What its columns mean.
 
     Returns:
@@ -36,9 +39,11 @@ def read_table(path: Path | Sequence[Path], settings: TableSettings) -> Annotate
         DataError: The file or a column is missing or malformed, a value is missing, a label is none of the classes, an
             annotator labels an item twice, a count is no finite number, or an item has two inputs.
     """
-    path = path.expanduser() if isinstance(path, Path) else path
+    place = located(path)
+    settings = replace(settings, name=settings.name or place.name)
     with working_database() as (database, folder):
-        work = prepare(path, database, settings)
+        work = prepare(place.files, database, settings)
+        work.notes += place.notes
         take_rows(work, folder, roles_of(work))
         shown, modality = settings.shown
         shared = [
@@ -65,9 +70,8 @@ def read_items(path: Path | Sequence[Path], settings: TableSettings) -> Items:
         ConfigError: The columns describe no input or several.
         DataError: The file, a column, a value or an image is missing, or a uid has two inputs.
     """
-    path = path.expanduser() if isinstance(path, Path) else path
     with working_database() as (database, folder):
-        work = prepare(path, database, settings.of_inputs())
+        work = prepare(located(path).files, database, settings.of_inputs())
         take_rows(work, folder, {})
         shown, modality = settings.shown
         check_one_value(work, list(shown))
