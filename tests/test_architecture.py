@@ -19,7 +19,7 @@ ARROWS = {
     "progress": "",
     "distributions": "",
     "annotations": "distributions errors files palette",
-    "encoders": "annotations.base errors files",
+    "encoders": "annotations.base annotations.table.encoding errors files",
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",
     "data": "annotations distributions embeddings encoders.base encoders.installed errors files trust.draws",

@@ -15,7 +15,7 @@ from soft_labels.annotations.annotators import About, Annotations, Reading
 from soft_labels.errors import DataError
 
 Modality = Literal["text", "text_pair", "image"]
-ImageInput = Path | NDArray[np.uint8]
+ImageInput = Path | bytes | NDArray[np.uint8]
 _NOT_IN_FILE_NAMES = set("/\\\0")
 MOST_COUNT = 2**53
 """A double holds every whole number up to here."""
@@ -48,7 +48,8 @@ class AnnotatedData:
     Args:
         name: The data set's name; it appears in every result, log and error, and in file names.
         uids: ``[N]`` the items' ids in their source, unique; every join is by uid, never by position.
-        inputs: ``[N]`` a text, a pair of texts, or an image (a path, or ``uint8`` ``[H, W, 3]``).
+        inputs: ``[N]`` a text, a pair of texts, or an image (a path, a file's bytes, or ``uint8``
+            ``[H, W, 3]``).
         label_counts: ``[N, C]`` float64, annotations that chose each class; finite, not negative, no empty row.
         class_names: ``[C]`` in the order of the columns.
         modality: What every entry of ``inputs`` is.

@@ -74,6 +74,8 @@ def _key(shown: Any, sizes: Counter[int | None]) -> Hashable:
         return normalised(shown) or shown
     if isinstance(shown, tuple):
         return tuple(normalised(part) or part for part in shown)
+    if isinstance(shown, bytes):
+        return hashlib.sha256(shown).digest()
     if isinstance(shown, np.ndarray):
         return shown.shape, hashlib.sha256(np.ascontiguousarray(shown).data).digest()
     size = _size(shown)

@@ -9,6 +9,7 @@ from typing import Any
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.annotations.describe import summarise
 from soft_labels.annotations.table.guess import guess_table
+from soft_labels.annotations.table.hub import written
 from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import Guess, TableSettings
 from soft_labels.encoders.installed import installed_choice, no_encoder
@@ -35,7 +36,7 @@ def init(
         raise ConfigError(f"{out} is there already; give another --out, or remove it")
     known = _given(given)
     while True:
-        guess = guess_table(file.expanduser(), second and second.expanduser(), known)
+        guess = guess_table(file, second, known)
         data = _try(guess)
         _show(guess, data)
         answer = "" if yes else _ask(out)
@@ -114,6 +115,8 @@ def _show(guess: Guess, data: AnnotatedData) -> None:
 
 def _short(shown: object) -> str:
     """An input in a line."""
+    if isinstance(shown, bytes):
+        return f"a picture of {len(shown):,} bytes"
     text = " | ".join(map(str, shown)) if isinstance(shown, tuple) else str(shown)
     flat = " ".join(text.split())
     return flat if len(flat) <= _SHOWN_LETTERS else f"{flat[:_SHOWN_LETTERS]}..."
@@ -121,7 +124,7 @@ def _short(shown: object) -> str:
 
 def _paths(guess: Guess) -> str:
     """The files in words."""
-    return " and ".join(map(str, guess.path)) if isinstance(guess.path, list) else str(guess.path)
+    return " and ".join(map(str, guess.path)) if isinstance(guess.path, list) else written(guess.path)
 
 
 def configuration(guess: Guess, data: AnnotatedData) -> str:
@@ -137,7 +140,7 @@ def configuration(guess: Guess, data: AnnotatedData) -> str:
     import yaml
 
     settings = _plain(guess.settings)
-    path = [str(one) for one in guess.path] if isinstance(guess.path, list) else str(guess.path)
+    path = [str(one) for one in guess.path] if isinstance(guess.path, list) else written(guess.path)
     names = {"dataset_name": settings.pop("name")} if "name" in settings else {}
     arguments = {"path": path, **settings, **names, **_classes(guess, data)}
     encoder = installed_choice(data.modality)

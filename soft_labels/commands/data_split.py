@@ -67,7 +67,7 @@ def _heard(name: str) -> Iterator[list[str]]:
 
 def _conversions(datamodule: AnnotationDataModule, data: AnnotatedData) -> dict[str, int] | None:
     """What is done to how many pictures before they are encoded; ``None`` where there are no picture files."""
-    paths = [one for one in data.inputs if isinstance(one, Path)]
+    paths = [one for one in data.inputs if isinstance(one, Path | bytes)]
     if not paths:
         return None
     settings = getattr(datamodule.encoder, "pictures", DEFAULTS)

@@ -17,7 +17,8 @@ class TableDataModule(AnnotationDataModule):
     A name may lead into nested values: ``example.premise``, ``answers[0].label``, ``results[*].tone``.
 
     Args:
-        path: A .csv, .tsv, .json, .jsonl or .parquet file, compressed (.gz) or not, a folder of such files, or several.
+        path: A .csv, .tsv, .json, .jsonl or .parquet file, compressed (.gz) or not, a folder of such files, or several;
+            or ``hf://datasets/ORGANISATION/NAME[@REVISION][/FILE]`` on the Hugging Face Hub.
         form: ``long`` has one annotation a row; ``one_hot`` too, its label marked in one of several columns; ``counts``
             has one item a row and a column of counts for each class; ``wide`` a column for each annotator; ``list`` a
             cell of labels; ``by_annotator`` a cell {annotator: label}; ``by_label`` a cell {label: count}, or a list of
@@ -26,7 +27,7 @@ class TableDataModule(AnnotationDataModule):
         text_column: Column of the text, or of the first text of a pair.
         second_text_column: Column of the second text of a pair.
         text_template: One text made of several columns, such as "{post} [reply] {reply}".
-        image_column: Column of image paths, relative to the table's folder.
+        image_column: Column of image paths, relative to the table's folder, or of the images' bytes.
         annotator_column: Column of the annotator's id; with form list the cell of annotators.
         label_column: Column of the chosen class, or the cell that holds the labels.
         count_column: Form long: column that says how many annotations a row stands for.

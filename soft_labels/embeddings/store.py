@@ -40,11 +40,11 @@ def content_key(item: EncoderInput) -> bytes:
     if isinstance(item, tuple):
         first, second = (text.encode() for text in item)
         return hashlib.sha256(b"text pair\0" + len(first).to_bytes(8) + first + second).digest()
-    if isinstance(item, Path):
+    if isinstance(item, Path | bytes):
         try:
-            content = item.read_bytes()
+            content = item if isinstance(item, bytes) else item.read_bytes()
         except OSError as error:
-            raise DataError(f"cannot read image {item}: {error.strerror}; correct the path in the data") from error
+            raise DataError(f"cannot read image {item!s}: {error.strerror}; correct the path in the data") from error
         # What is more than decoded has another key than it had when 16 bits were clipped and transparency dropped.
         head = b"image file\0" if is_kept(content) else b"image file, converted\0"
         return hashlib.sha256(head + content).digest()

@@ -215,7 +215,7 @@ def _open_rgb(item: EncoderInput, settings: PictureSettings) -> Image.Image:
     """One upright RGB image."""
     if isinstance(item, str | tuple):
         raise EncoderError("wanted an image, got a text; choose a text encoder for this data set")
-    if not isinstance(item, Path):
+    if not isinstance(item, Path | bytes):
         return _from_array(item)
     return open_rgb(item, settings)[0]
 

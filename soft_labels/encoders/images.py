@@ -70,31 +70,32 @@ class PictureSettings:
 DEFAULTS = PictureSettings()
 
 
-def open_rgb(path: Path, settings: PictureSettings = DEFAULTS) -> tuple[Image.Image, tuple[str, ...]]:
+def open_rgb(path: Path | bytes, settings: PictureSettings = DEFAULTS) -> tuple[Image.Image, tuple[str, ...]]:
     """A picture file as upright 8-bit RGB, and the names of what was done to it.
 
     Args:
-        path: The file.
+        path: The file, or its bytes.
         settings: How what is not 8-bit RGB becomes it.
 
     Raises:
         EncoderError: The file does not decode, or its picture cannot become 8-bit RGB without loss.
     """
+    shown = f"of {len(path):,} bytes" if isinstance(path, bytes) else path
     try:
-        with Image.open(path) as image:
+        with Image.open(BytesIO(path) if isinstance(path, bytes) else path) as image:
             steps = [f"{image.format} frame {settings.frame}"] if _choose_frame(image, settings.frame) else []
             return _as_rgb(image, settings, steps)
     except EncoderError as error:
-        raise EncoderError(f"{path}: {error}") from error
+        raise EncoderError(f"{shown}: {error}") from error
     except Exception as error:  # each format's decoder has errors of its own
-        raise EncoderError(f"cannot read image {path}: {error}; replace the file or remove the item") from error
+        raise EncoderError(f"cannot read image {shown}: {error}; replace the file or remove the item") from error
 
 
-def conversions(paths: Iterable[Path], settings: PictureSettings = DEFAULTS) -> dict[str, int]:
+def conversions(paths: Iterable[Path | bytes], settings: PictureSettings = DEFAULTS) -> dict[str, int]:
     """What is done to how many pictures, the most frequent first.
 
     Args:
-        paths: The files; each is decoded once.
+        paths: The files, or their bytes; each is decoded once.
         settings: How what is not 8-bit RGB becomes it.
 
     Raises:

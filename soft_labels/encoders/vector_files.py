@@ -1,7 +1,10 @@
 """Vectors that were computed elsewhere, read from a file with the uid of each; nothing is joined by position."""
 
 import csv
+import gzip
+import io
 import json
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soft_labels.annotations.table.encoding import COMPRESSED, open_bytes, suffix_of
 from soft_labels.errors import EncoderError
 
-_TABLES = (".parquet", ".jsonl", ".ndjson", ".csv")
-_ARRAYS = (".npy", ".npz", ".safetensors")
+TABLES = (".parquet", ".jsonl", ".ndjson", ".csv")
+ARRAYS = (".npy", ".npz", ".safetensors")
+_UNPACKED = (".npy", ".jsonl", ".ndjson", ".csv")
 _CHUNK_ROWS = 65_536
 Columns = Mapping[str, Any]  # by name: a list of values, a numpy array, or a polars Series
 
@@ -36,7 +41,8 @@ def read_vectors(path: Path, uids: Path | None, uid_column: str, columns: Sequen
     """The vectors of a file with the uid of each.
 
     Args:
-        path: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.csv``.
+        path: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.csv``; arrays of
+            ``.npy`` and lines of text may be compressed (``.gz``).
         uids: A file of uids in the order of the rows: ``.txt`` with one a line, ``.npy``, or a table with
             ``uid_column``. ``None`` where the file of vectors has the uids itself.
         uid_column: Name of the column or array of uids.
@@ -62,21 +68,37 @@ def read_vectors(path: Path, uids: Path | None, uid_column: str, columns: Sequen
 
 def _read(path: Path) -> Columns:
     """All that a file holds, by name; nothing is ever unpickled."""
-    suffix = path.suffix.lower()
-    if suffix not in (*_ARRAYS, *_TABLES):
-        raise EncoderError(f"{path}: wanted vectors in {', '.join((*_ARRAYS, *_TABLES))}, got {suffix!r}")
+    suffix = suffix_of(path)
+    if suffix not in (*ARRAYS, *TABLES):
+        raise EncoderError(f"{path}: wanted vectors in {', '.join((*ARRAYS, *TABLES))}, got {path.suffix.lower()!r}")
     if not path.is_file():
         raise EncoderError(f"{path}: no such file; give the path of an existing one")
+    if _is_packed(path) and suffix not in _UNPACKED:
+        wanted = ", ".join(f"{each}{COMPRESSED}" for each in _UNPACKED)
+        raise EncoderError(f"{path}: wanted {wanted}, got {suffix}{COMPRESSED}; unpack it with gunzip")
     readers = {".npy": _read_numpy, ".npz": _read_numpy, ".safetensors": _read_tensors, ".csv": _read_csv,
                ".parquet": _read_parquet}  # fmt: skip
-    return readers.get(suffix, _read_json_lines)(path)
+    try:
+        return readers.get(suffix, _read_json_lines)(path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise EncoderError(f"{path}: cannot be unpacked ({error}); write it again") from error
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is compressed, by its name."""
+    return path.suffix.lower() == COMPRESSED
 
 
 def _read_numpy(path: Path) -> Columns:
     """The array of a ``.npy`` file under the name ``''``, or the arrays of a ``.npz`` file."""
     try:
+        if _is_packed(path):
+            with open_bytes(path) as file:
+                return {"": np.lib.format.read_array(file, allow_pickle=False)}
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         return {"": found} if isinstance(found, np.ndarray) else dict(found)
+    except (gzip.BadGzipFile, zlib.error):
+        raise
     except Exception as error:  # a header that was made up makes numpy raise anything
         pickled = any(word in str(error) for word in ("pickle", "Python objects"))
         what = "it holds Python objects, which would run code when they are read" if pickled else str(error)
@@ -109,7 +131,7 @@ def _read_parquet(path: Path) -> Columns:
 def _read_json_lines(path: Path) -> Columns:
     """The keys of JSON lines; a key that a line lacks is ``None`` there."""
     records: list[dict[str, Any]] = []
-    with path.open("rb") as lines:
+    with open_bytes(path) as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 records.append(dict(json.loads(line)))
@@ -120,7 +142,7 @@ def _read_json_lines(path: Path) -> Columns:
 
 def _read_csv(path: Path) -> Columns:
     """The columns of a CSV file as text."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with open_bytes(path) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as file:
         try:
             header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
         except (csv.Error, UnicodeDecodeError) as error:
@@ -136,7 +158,7 @@ def _read_csv(path: Path) -> Columns:
 
 def _is_row_a_name(path: Path, found: Columns) -> bool:
     """Whether each tensor of a safetensors file is one item's vector, under the item's uid."""
-    return path.suffix.lower() == ".safetensors" and {each.ndim for each in found.values()} == {1}
+    return suffix_of(path) == ".safetensors" and {each.ndim for each in found.values()} == {1}
 
 
 def _uids(path: Path, found: Columns, file: Path | None, uid_column: str) -> list[str]:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
 from soft_labels.encoders.packaged import digest
-from soft_labels.encoders.vector_files import VectorRows, read_vectors
+from soft_labels.encoders.vector_files import VectorRows
+from soft_labels.encoders.vector_shards import read_all
 from soft_labels.errors import EncoderError
 
 
@@ -24,10 +25,12 @@ class VectorFileEncoder(Encoder):
     the store, where they are checked and read like any other embeddings.
 
     Args:
-        path: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.csv``. In a safetensors
-            file of one-dimensional tensors each tensor's name is its uid.
+        path: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.csv``, lines of text and
+            ``.npy`` compressed (``.gz``) or not, or a folder of such files of one kind. In a safetensors file of
+            one-dimensional tensors each tensor's name is its uid.
         uids: File of uids in the order of the rows, where the file of vectors has none: ``.txt`` with one a line,
-            ``.npy``, or a table with ``uid_column``.
+            ``.npy``, or a table with ``uid_column``. For a folder of vectors a folder of these, named as the files of
+            vectors; ``.txt`` files that lie beside these are found.
         uid_column: Column, or array, of uids.
         columns: Column, or array, that holds a vector in each row, or several columns of numbers; by default the only
             one that holds vectors.
@@ -38,7 +41,7 @@ class VectorFileEncoder(Encoder):
         batch_size: Rows copied at a time.
 
     Raises:
-        EncoderError: The file cannot be used (see :func:`~soft_labels.encoders.vector_files.read_vectors`).
+        EncoderError: The file cannot be used (see :func:`~soft_labels.encoders.vector_shards.read_all`).
     """
 
     modality = "uid"
@@ -134,7 +137,7 @@ class VectorFileEncoder(Encoder):
     def _digests_now(self) -> tuple[str, str | None]:
         """The same at this moment."""
         for file in filter(None, (self.path, self.uids)):
-            if not file.is_file():
+            if not file.exists():
                 raise EncoderError(f"{file}: no such file; give the path of an existing one")
         return f"sha256:{digest(self.path)}", None if self.uids is None else f"sha256:{digest(self.uids)}"
 
@@ -142,7 +145,7 @@ class VectorFileEncoder(Encoder):
     def _vectors(self) -> VectorRows:
         """The rows, read once; they are those of the fingerprint."""
         _ = self._digests
-        found = read_vectors(self.path, self.uids, self.uid_column, self.columns)
+        found = read_all(self.path, self.uids, self.uid_column, self.columns)
         if self._digests_now() != self._digests:
             raise EncoderError(f"{self.path}: the file, or that of its uids, changed while it was in use; run again")
         width = found.rows.shape[1]

@@ -15,7 +15,8 @@ def read_inputs(inputs: Any) -> tuple[Reads, Any]:
     """What inputs are, and the inputs themselves: a list, or features float32 ``[N, D]``.
 
     Args:
-        inputs: ``[N]`` texts, pairs of texts, or images (paths or ``uint8`` ``[H, W, 3]``); or features ``[N, D]``.
+        inputs: ``[N]`` texts, pairs of texts, or images (paths, bytes of files or ``uint8`` ``[H, W, 3]``); or
+            features ``[N, D]``.
 
     Raises:
         DataError: They are nothing that a head reads.
@@ -41,4 +42,4 @@ def _kind(one: Any) -> Modality | None:
         return "text"
     if isinstance(one, tuple) and len(one) == 2 and all(isinstance(side, str) for side in one):
         return "text_pair"
-    return "image" if isinstance(one, Path) or (isinstance(one, np.ndarray) and one.ndim == 3) else None
+    return "image" if isinstance(one, Path | bytes) or (isinstance(one, np.ndarray) and one.ndim == 3) else None

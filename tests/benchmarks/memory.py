@@ -1,4 +1,4 @@
-"""Peak memory of one epoch over many stored embeddings: ``python tests/benchmarks/memory.py --items 100000``.
+"""Peak memory of one epoch over many stored embeddings: ``python -m tests.benchmarks.memory --items 100000``.
 
 A toy encoder writes the embeddings through the real stage and store; then a fresh process fits one head for one epoch
 through the real data module and Trainer. What is printed is that process's peak of resident memory, in which the
@@ -21,6 +21,7 @@ from torch import Tensor
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.data import AnnotationDataModule
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
+from tests.benchmarks.resident import resident_mib
 
 MEBIBYTE = 2**20
 EPOCH_BATCH = 256
@@ -99,15 +100,6 @@ def fit(data: NumberedTexts) -> None:
     print(f"peak resident memory: {resident_mib('VmHWM'):,.0f} MiB (VmHWM), {_max_rss_mib():,.0f} MiB (ru_maxrss)")
 
 
-def resident_mib(field: str) -> float:
-    """A memory field of this process, MiB; nan where there is no /proc."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    line = next(line for line in status.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / 1024
-
-
 def _max_rss_mib() -> float:
     """The peak by getrusage, MiB; macOS counts bytes, Linux KiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -129,7 +121,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="soft-labels-memory-") as folder:
         for phase in ("encode", "fit"):
             settings = [f"--items={arguments.items}", f"--width={arguments.width}", f"--store={folder}"]
-            subprocess.run([sys.executable, __file__, f"--phase={phase}", *settings], check=True)
+            subprocess.run([sys.executable, "-m", "tests.benchmarks.memory", f"--phase={phase}", *settings], check=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from soft_labels.heads.config import HeadConfig
 from soft_labels.heads.head import TrainedHead, network_of, of_encoder
 from soft_labels.heads.table import ItemTable, predict_table
 from soft_labels.training.spec import HeadSpec
-from tests.benchmarks.memory import resident_mib
+from tests.benchmarks.resident import resident_mib
 from tests.heads.toy_head import toy_head
 
 WORDS = (

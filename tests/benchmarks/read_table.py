@@ -5,7 +5,6 @@ annotators and every annotation, and checks all that it promises. Run it as ``py
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from tests.benchmarks.resident import resident_mib
 
 
 def write(path: Path, rows: int) -> None:
@@ -67,10 +68,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.way:
         WAYS[arguments.way](arguments.path.with_name("few.csv"))  # imports are not measured
-        wall, cpu = time.perf_counter(), time.process_time()
+        before, wall, cpu = resident_mib("VmHWM"), time.perf_counter(), time.process_time()
         WAYS[arguments.way](arguments.path)
-        mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(time.perf_counter() - wall, time.process_time() - cpu, mebibytes)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        print(wall, cpu, resident_mib("VmHWM"), before)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.csv"
@@ -78,16 +79,18 @@ def main() -> None:
         write(path.with_name("few.csv"), 20)
         print(f"{arguments.rows:,} rows, {path.stat().st_size / 2**20:.0f} MiB; best of {arguments.repeats}")
         best = {way: min(_measure(way, path) for _ in range(arguments.repeats)) for way in WAYS}
-    for way, (wall, cpu, mebibytes) in best.items():
-        ratios = ", ".join(f"{cpu / other:.2f} x {name}" for name, (_, other, _) in best.items() if name != way)
-        print(f"{way:<12}{wall:6.2f} s, {cpu:6.2f} s of CPU ({ratios}), {mebibytes:5.0f} MiB")
+    for way, (wall, cpu, peak, before) in best.items():
+        ratios = ", ".join(f"{cpu / other:.2f} x {name}" for name, (_, other, *_) in best.items() if name != way)
+        print(
+            f"{way:<12}{wall:6.2f} s, {cpu:6.2f} s of CPU ({ratios}), peak {peak:5.0f} MiB, {before:4.0f} of it before"
+        )
 
 
-def _measure(way: str, path: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak memory of one reading."""
+def _measure(way: str, path: Path) -> tuple[float, float, float, float]:
+    """Wall seconds, CPU seconds, peak memory (VmHWM, MiB) of one reading and what imports took of it."""
     command = [sys.executable, "-m", "tests.benchmarks.read_table", f"--way={way}", f"--path={path}"]
-    wall, cpu, mebibytes = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(wall), float(cpu), float(mebibytes)
+    wall, cpu, peak, before = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return float(wall), float(cpu), float(peak), float(before)
 
 
 if __name__ == "__main__":

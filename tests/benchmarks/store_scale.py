@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from soft_labels.embeddings import EmbeddingStore, Keys, content_keys, open_features
 from soft_labels.embeddings.stage import FLUSH_ROWS
 from soft_labels.embeddings.store import KEY_BYTES
+from tests.benchmarks.resident import resident_mib
 from tests.toys import SeededEncoder
 
 MEBIBYTE = 2**20
@@ -41,12 +42,6 @@ def shuffled_keys(sizes: Sequence[int]) -> Keys:
     """All keys in an order that has nothing to do with the shards."""
     keys = np.concatenate([keys_of(number, size) for number, size in enumerate(sizes)])
     return np.random.default_rng(0).permutation(keys)
-
-
-def resident_mib(field: str) -> float:
-    """A memory field of this process in MiB (Linux)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / 1024
 
 
 def random_rows(rows: int, batches: int) -> list[NDArray[np.int64]]:

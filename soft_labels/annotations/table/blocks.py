@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soft_labels.annotations.base import Input, Items, Modality
+from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.names import column_of
-from soft_labels.annotations.table.read import images_of
+from soft_labels.annotations.table.pictures import images_of
 from soft_labels.annotations.table.rows import ROW, ROW_NUMBER, Work, check_one_value, prepare, take_rows
 from soft_labels.annotations.table.settings import TableSettings
 from soft_labels.annotations.table.source import open_source, working_database
@@ -66,12 +67,13 @@ def item_blocks(path: Path, settings: TableSettings, uid_given: bool) -> Iterato
     with working_database() as (database, folder):
         settings, notes = settings.of_inputs(), []
         (folder / "looked at").mkdir()
-        columns = open_source(path, database, folder / "looked at", settings.encoding).columns
+        place = located(path)
+        columns = open_source(place.files, database, folder / "looked at", settings.encoding).columns
         lacking = [name for name in settings.uid_columns if column_of(name, columns) is None]
         if lacking and not uid_given:
             settings = replace(settings, uid_column=ROW_NUMBER)
             notes.append(f"no column {', '.join(lacking)}: the ids are the numbers of the rows, from 1")
-        work = prepare(path, database, settings)
+        work = prepare(place.files, database, settings)
         take_rows(work, folder, {})
         work.check_left("rows")
         shown, modality = settings.shown
@@ -81,7 +83,7 @@ def item_blocks(path: Path, settings: TableSettings, uid_given: bool) -> Iterato
                  f"{picked} FROM rows GROUP BY uid ORDER BY min({ROW}))")  # fmt: skip
         work.run("DROP TABLE rows")
         total: int = work.value("SELECT count(*) FROM items")
-        yield ItemBlocks(work, modality, total, (*notes, *work.warnings, *_left_out(work, total)))
+        yield ItemBlocks(work, modality, total, (*place.notes, *notes, *work.warnings, *_left_out(work, total)))
 
 
 def _left_out(work: Work, items: int) -> list[str]:

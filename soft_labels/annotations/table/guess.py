@@ -10,6 +10,7 @@ from soft_labels.annotations.table.arrays import ARRAY, ROW_OF_ARRAY
 from soft_labels.annotations.table.cells import cleaned
 from soft_labels.annotations.table.classes import NO_ANSWERS
 from soft_labels.annotations.table.encoding import suffix_of
+from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.names import identifier
 from soft_labels.annotations.table.presets import DOUBTS, nested_records, recognise
 from soft_labels.annotations.table.profile import Column, profile
@@ -26,7 +27,7 @@ def guess_table(path: Path, second: Path | None = None, given: Mapping[str, Any]
     """Look at a table and guess its layout.
 
     Args:
-        path: A file or folder.
+        path: A file or folder, or tables of the Hub, as in :func:`hub.located`.
         second: Another file: one that describes the items, or more of the same.
         given: Settings that are known; nothing is guessed about them.
 
@@ -42,12 +43,18 @@ def guess_table(path: Path, second: Path | None = None, given: Mapping[str, Any]
     if unknown:
         known = ", ".join(one.name for one in fields(TableSettings))
         raise ConfigError(f"no setting {', '.join(unknown)} of tables; those are {known}")
+    place = located(path)
     with working_database() as (database, folder):
-        return _guess(path, second, given, prepare(path, database, _STAND_IN), folder)
+        guess = _guess(second and second.expanduser(), given, prepare(place.files, database, _STAND_IN), folder)
+    if place.pinned is not None:
+        guess.path, guess.notes = place.pinned, [*place.notes, *guess.notes]
+        guess.settings.setdefault("name", place.name)
+    return guess
 
 
-def _guess(path: Path, second: Path | None, given: dict[str, Any], work: Work, folder: Path) -> Guess:
+def _guess(second: Path | None, given: dict[str, Any], work: Work, folder: Path) -> Guess:
     """The same within a database."""
+    path = work.path
     options = {"encoding": given.get("encoding"), "header": given.get("header")}
     (first_folder := folder / "first").mkdir()
     source = open_source(path, work.database, first_folder, **options)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from soft_labels.annotations.table.cells import read_list, read_pairs
 from soft_labels.annotations.table.names import expression
+from soft_labels.annotations.table.pictures import is_address
 from soft_labels.annotations.table.rows import Work
 
 Kind = Literal["scalar", "list", "pairs", "struct", "records"]
@@ -101,6 +102,8 @@ def _describe(work: Work, name: str, columns: Sequence[str]) -> Column:
         f"SELECT DISTINCT ON (x) x FROM (SELECT {cell} AS x FROM records WHERE cleaned({cell}) IS NOT NULL "
         f"ORDER BY hash({cell}) LIMIT {_LOOK})"
     )]  # fmt: skip
+    if sample and all(map(is_address, sample)):
+        return Column(name, "scalar", filled, distinct, length=length, image=True)
     nested = _nested(name, sample)
     if nested is not None:
         return Column(name, filled=filled, distinct=distinct, **nested)

@@ -1,6 +1,7 @@
 """Any table of annotations as one record."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ from soft_labels.annotations.annotators import About, Annotations, Reading
 from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
 from soft_labels.annotations.table.classes import as_written, checked_classes, label_warnings, resolve_classes
 from soft_labels.annotations.table.encoding import COMPRESSED
+from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.layouts import make_annotations, roles_of, settle_uids
+from soft_labels.annotations.table.pictures import check_images, images_of
 from soft_labels.annotations.table.rows import ROW, Work, check_one_value, prepare, take_rows
 from soft_labels.annotations.table.settings import TableSettings
 from soft_labels.annotations.table.source import working_database
-from soft_labels.errors import ConfigError, DataError
+from soft_labels.errors import ConfigError
 
 
 def read_table(path: Path | Sequence[Path], settings: TableSettings) -> AnnotatedData:
@@ -24,7 +27,8 @@ def read_table(path: Path | Sequence[Path], settings: TableSettings) -> Annotate
     ``3.0`` is ``3``. DuckDB reads and counts, so that a file may be larger than memory.
 
     Args:
-        path: A file, compressed or not, a folder of files, or several files, as in :func:`source.open_source`.
+        path: A file, compressed or not, a folder of files, or several files, as in :func:`source.open_source`; or
+            tables of the Hub, as in :func:`hub.located`.
         settings: What its columns mean.
 
     Returns:
@@ -35,9 +39,11 @@ def read_table(path: Path | Sequence[Path], settings: TableSettings) -> Annotate
         DataError: The file or a column is missing or malformed, a value is missing, a label is none of the classes, an
             annotator labels an item twice, a count is no finite number, or an item has two inputs.
     """
-    path = path.expanduser() if isinstance(path, Path) else path
+    place = located(path)
+    settings = replace(settings, name=settings.name or place.name)
     with working_database() as (database, folder):
-        work = prepare(path, database, settings)
+        work = prepare(place.files, database, settings)
+        work.notes += place.notes
         take_rows(work, folder, roles_of(work))
         shown, modality = settings.shown
         shared = [
@@ -64,14 +70,13 @@ def read_items(path: Path | Sequence[Path], settings: TableSettings) -> Items:
         ConfigError: The columns describe no input or several.
         DataError: The file, a column, a value or an image is missing, or a uid has two inputs.
     """
-    path = path.expanduser() if isinstance(path, Path) else path
     with working_database() as (database, folder):
-        work = prepare(path, database, settings.of_inputs())
+        work = prepare(located(path).files, database, settings.of_inputs())
         take_rows(work, folder, {})
         shown, modality = settings.shown
         check_one_value(work, list(shown))
         items = _items(work, len(shown))
-    return Items(tuple(items[0]), _inputs(work.path, items[1:], modality), modality)
+    return Items(tuple(items[0]), _inputs(work.path, items[0], items[1:], modality), modality)
 
 
 def _items(work: Work, inputs: int, where: str = "true") -> list[list[str]]:
@@ -157,7 +162,7 @@ def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: in
     return AnnotatedData(
         name=settings.name or _name(work.path),
         uids=tuple(uids),
-        inputs=_inputs(work.path, shown, modality),
+        inputs=_inputs(work.path, uids, shown, modality),
         label_counts=torch.from_numpy(counts),
         class_names=classes,
         modality=modality,
@@ -221,23 +226,12 @@ def _about(work: Work, columns: Sequence[str], whom: str) -> dict[str, tuple[str
     return {column: tuple(row[place] for row in found) for place, column in enumerate(columns, start=1)}
 
 
-def _inputs(path: Path, shown: Sequence[Sequence[str]], modality: Modality) -> Sequence[Input]:
+def _inputs(path: Path, uids: Sequence[str], shown: Sequence[Sequence[str]], modality: Modality) -> Sequence[Input]:
     """What was shown to the annotators, one entry an item."""
     if modality == "text":
         return shown[0]
     if modality == "text_pair":
         return list(zip(*shown, strict=True))
     images = images_of(path, shown[0])
-    missing = [image for image in images if not image.is_file()]
-    if missing:
-        raise DataError(
-            f"{path}: {len(missing)} of {len(images)} images are not there, the first is {missing[0]}; "
-            "image paths are relative to the table's folder"
-        )
+    check_images(path, uids, images)
     return images
-
-
-def images_of(path: Path, names: Sequence[str]) -> list[Path]:
-    """The files of image paths that are relative to a table's folder, there or not."""
-    folder = path if path.is_dir() else path.parent
-    return [folder / name.strip() for name in names]

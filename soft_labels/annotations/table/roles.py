@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from soft_labels.annotations.table.labels import Found, LabelRoles
 from soft_labels.annotations.table.names import expression
+from soft_labels.annotations.table.pictures import is_address
 from soft_labels.annotations.table.profile import TEXT, Column, determines, distinct, profile
 from soft_labels.annotations.table.rows import Work
 from soft_labels.annotations.table.settings import Guess
@@ -121,7 +122,8 @@ class _Roles(LabelRoles):
         path = self.work.path
         folder = path if path.is_dir() else path.parent
         cell = expression(image.name, self.columns)
-        return (folder / str(self.work.value(f"SELECT any_value({cell}) FROM records"))).is_file()
+        shown = str(self.work.value(f"SELECT any_value({cell}) FROM records"))
+        return is_address(shown) or (folder / shown).is_file()
 
     def _is_id(self, one: Column) -> bool:
         """Whether a column that is named like a text holds ids."""

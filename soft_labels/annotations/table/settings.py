@@ -29,7 +29,7 @@ class TableSettings:
         text_column: The text, or the first of two.
         second_text_column: The second text of a pair.
         text_template: One text made of several columns: ``"{post} [reply] {reply}"``.
-        image_column: An image file, relative to the table's folder.
+        image_column: An image file, relative to the table's folder, or the bytes of one.
         annotator_column: Who annotated; with ``list`` the cell of annotators.
         label_column: The class chosen, or the cell that holds the labels.
         count_column: ``long``: how many annotations a row stands for.

@@ -21,6 +21,7 @@ from soft_labels.annotations.table.encoding import (
     suffix_of,
 )
 from soft_labels.annotations.table.names import identifier, literal
+from soft_labels.annotations.table.pictures import expression_of
 from soft_labels.errors import DataError
 
 DELIMITED = (".csv", ".tsv", ".txt")
@@ -220,10 +221,21 @@ def _parquet(path: Path, shown: Path, database: duckdb.DuckDBPyConnection) -> So
     relation = f"read_parquet({_only(path)})"
     try:
         described = database.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        firsts = {name: _first(name, relation, database) for name, kind, *_ in described if kind == "BLOB"}
         named = _class_names(path, database)
     except duckdb.Error as error:
         raise DataError(f"{shown}: cannot be read ({_first_line(error)}); write the file again") from error
-    return Source(shown, relation, {name: _as_text(name, kind) for name, kind, *_ in described}, class_names=named)
+    columns = {
+        name: expression_of(name, kind, firsts.get(name)) or _as_text(name, kind) for name, kind, *_ in described
+    }
+    return Source(shown, relation, columns, class_names=named)
+
+
+def _first(name: str, relation: str, database: duckdb.DuckDBPyConnection) -> bytes | None:
+    """The first bytes that a column holds."""
+    column = identifier(name)
+    row = database.execute(f"SELECT {column} FROM {relation} WHERE {column} IS NOT NULL LIMIT 1").fetchone()
+    return None if row is None else row[0]
 
 
 def _as_text(name: str, kind: str) -> str:
@@ -300,9 +312,9 @@ def _open_files(
     names = dict.fromkeys(name for part in parts for name in part.columns)
     selects = [_select(part, file, names) for part, file in zip(parts, files, strict=True)]
     notes = dict.fromkeys(note for part in parts for note in part.notes)
-    description = path / "dataset_info.json"
+    described = (*sorted(path.glob("dataset_info.json")), *sorted(path.glob("*/dataset_info.json")))
     named = parts[0].class_names
-    if description.is_file():
+    for description in described[:1]:
         named = _names_of_features(json.loads(description.read_text(encoding="utf-8")).get("features") or {})
     return Source(
         path,
@@ -319,7 +331,16 @@ def _files(path: Path) -> list[Path]:
     kinds = {*SUFFIXES, ARROW}
     found = sorted(file for file in path.rglob("*") if file.is_file() and suffix_of(file) in kinds)
     plain = [file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)]
-    return [file for file in plain if file.name not in _DESCRIPTIONS]
+    return [file for file in plain if file.name not in _DESCRIPTIONS and _is_data(file)]
+
+
+def _is_data(file: Path) -> bool:
+    """Whether a file is one of a saved data set, where a state beside it names these; caches lie there too."""
+    state = file.parent / "state.json"
+    if suffix_of(file) != ARROW or not state.is_file():
+        return True
+    listed = json.loads(state.read_text(encoding="utf-8")).get("_data_files") or []
+    return file.name in {one.get("filename") for one in listed}
 
 
 def _select(part: Source, file: Path, names: Mapping[str, object]) -> str:

@@ -156,6 +156,19 @@ COUNT_CELLS = {
     "a cell too many in counts": ("1,1,1,1", "row|line|counts.csv"),
 }
 
+_PARTS = "uid,split\n" + "".join(f"{uid},{('train', 'val', 'test')[row % 3]}\n" for row, uid in enumerate(UIDS))
+_FIRST, _SECOND = (line + "\n" for line in _PARTS.splitlines()[1:3])
+SPLITS: dict[str, tuple[str, str]] = {
+    "a split without val": (_PARTS.replace(",val", ",train"), "no item is in val"),
+    "a split without train": (_PARTS.replace(",train", ",test"), "train"),
+    "an item in two parts": (_PARTS + _FIRST.replace("train", "val"), f"item '{UIDS[0]}' stands in train and in val"),
+    "a part of another name": (_PARTS.replace(_SECOND, _SECOND.replace("val", "held-out")), "'held-out'"),
+    "a part without an item": (_PARTS.replace(_SECOND, ",val\n"), "row 2"),
+    "a split without a column of parts": (_PARTS.replace("uid,split", "uid,kind"), "wanted a column uid and a column"),
+    "a split of other items": (_PARTS.replace(",", "x,").replace("uidx", "uid"), "no item|part"),
+    "an empty split": ("", "parts.csv"),
+}
+
 
 def cases() -> list[Case]:
     """All of the kind."""
@@ -178,4 +191,8 @@ def cases() -> list[Case]:
         Case(KIND, "init of a folder", ("data", "init", "run"), "run"),
         Case(KIND, "stats of no such data", ("data", "stats", "--root", "nowhere"), "nowhere|fetch"),
     ]  # fmt: skip
+    found += [
+        Case("given splits", name, (*FIT, "--data.split_file=parts.csv"), says, writing("parts.csv", content))
+        for name, (content, says) in SPLITS.items()
+    ]
     return [*found, *_well()]
