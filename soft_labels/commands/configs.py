@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-import soft_labels
 from soft_labels.errors import ConfigError, did_you_mean
 from soft_labels.files import write_text
 
@@ -15,7 +14,7 @@ _SUFFIX = ".yaml"
 @cache
 def folder() -> Path:
     """Where they lie: inside an installed package, or beside it in a checkout."""
-    package = Path(soft_labels.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 

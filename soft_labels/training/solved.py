@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from soft_labels.distributions import soft_cross_entropy
-from soft_labels.errors import ConfigError
 from soft_labels.training.heads import Head
 from soft_labels.training.objectives import Aim
 
@@ -117,14 +116,10 @@ class NeighboursHead(SolvedHead):
         self.register_buffer("marginal", torch.full((num_classes,), 1 / num_classes))
 
     def solve(self, features: Tensor, aim: Aim) -> None:
-        """Keep the training items.
-
-        Raises:
-            ConfigError: There are fewer of them than neighbours.
-        """
+        """Keep the training items; where they are fewer than the neighbours asked for, all are taken, which is said."""
         if self.neighbours > len(features):
-            raise ConfigError(
-                f"wanted model.neighbours of at most {len(features):,}, the training items, got {self.neighbours:,}"
+            logger.warning(
+                "%d neighbours were asked for: all %d training items are taken", self.neighbours, len(features)
             )
         self.items, self.dists = self.standardised(features), aim.dist
         self.weights = torch.ones(len(features)) if aim.weight is None else aim.weight
@@ -134,7 +129,7 @@ class NeighboursHead(SolvedHead):
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
         """Logarithms of the shares, ``[B, C]``, of features ``[B, D]``."""
         apart = torch.cdist(self.standardised(features).double(), self.items.double())
-        nearest = apart.topk(self.neighbours, largest=False).indices
+        nearest = apart.topk(min(self.neighbours, len(self.items)), largest=False).indices
         weights = self.weights[nearest]
         shares = (weights[..., None] * self.dists[nearest]).sum(-2) + self.marginal
         return (shares / (weights.sum(-1, keepdim=True) + 1)).log()

@@ -10,7 +10,6 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from soft_labels.distributions import kl_divergence
-from soft_labels.errors import ConfigError
 from soft_labels.training.objectives import Aim
 from soft_labels.training.solved import LogisticHead, NeighboursHead, SolvedHead
 
@@ -98,9 +97,12 @@ def test_kl_is_finite_where_no_training_item_has_a_class(features: Tensor) -> No
     assert (head(features).argmax(-1) == 0).all()
 
 
-def test_more_neighbours_than_items_are_refused_in_words(features: Tensor, shares: Tensor) -> None:
-    with pytest.raises(ConfigError, match=r"wanted model\.neighbours of at most 120, the training items, got 121"):
-        solved(NeighboursHead(WIDTH, CLASSES, ITEMS + 1), features, Aim(shares))
+def test_where_items_are_fewer_than_neighbours_all_are_taken_and_said(
+    features: Tensor, shares: Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    many, all_of_them = (solved(NeighboursHead(WIDTH, CLASSES, k), features, Aim(shares)) for k in (ITEMS + 1, ITEMS))
+    assert torch.equal(many(features), all_of_them(features))
+    assert caplog.messages == [f"{ITEMS + 1} neighbours were asked for: all {ITEMS} training items are taken"]
 
 
 @pytest.mark.parametrize("head", [LogisticHead(WIDTH, CLASSES, 0.1), NeighboursHead(WIDTH, CLASSES, 3)], ids=type)
