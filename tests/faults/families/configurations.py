@@ -69,7 +69,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "memory limit below zero": ("data: {init_args: {memory_limit_mb: -5}}\n", "memory_limit_mb"),
     "ratios of four parts": ("data: {init_args: {split_ratios: [0.4, 0.2, 0.2, 0.2]}}\n", "split_ratios"),
     "ratios beyond one": ("data: {init_args: {split_ratios: [0.9, 0.2, 0.2]}}\n", "sum to 1"),
-    "ratio of zero": ("data: {init_args: {split_ratios: [0.8, 0.2, 0.0]}}\n", "positive shares"),
+    "ratio of zero": ("data: {init_args: {split_ratios: [0.0, 0.8, 0.2]}}\n", "positive shares"),
     "ratio that is no number": ("data: {init_args: {split_ratios: [.nan, 0.5, 0.5]}}\n", "positive shares|sum to 1"),
     "split seed below zero": ("data: {init_args: {split_seed: -1}}\n", "split_seed"),
     "class path of a stranger": (
