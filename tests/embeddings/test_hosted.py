@@ -240,7 +240,7 @@ def test_killed_runs_with_faults_end_as_one_without_and_pay_once_for_what_could_
 ) -> None:
     pairs = read_chaosnli(shared_data).inputs
     assert len(pairs) == 3_113
-    texts = sorted({text for pair in pairs for text in pair})  # type: ignore[union-attr]
+    texts = sorted({str(text) for pair in pairs for text in pair})  # type: ignore[union-attr]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     generator = random.Random(0)  # noqa: S311 # moments, no secrets
     with FakeOpenAI(faults=FAULTS, latency=0.005) as service:

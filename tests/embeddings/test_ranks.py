@@ -88,7 +88,7 @@ class OtherOnTheSecond(TableDataModule):
 
     def read(self) -> AnnotatedData:
         data = super().read()
-        return dataclasses.replace(data, inputs=[f"{text} (old)" for text in data.inputs]) if rank() else data
+        return dataclasses.replace(data, inputs=[f"{text!s} (old)" for text in data.inputs]) if rank() else data
 
 
 def rank() -> int:

@@ -65,7 +65,7 @@ def test_each_is_shown_the_items_in_its_own_way(tiny_chaosnli_root: Path, tmp_pa
     assert data.embedding_dim == 4 * 4 + 3 + 2
     rows = data.embedded.features[torch.arange(47)]
     pairs = list(data.dataset.data.inputs)
-    firsts = torch.cat([ToyTextEncoder(width=4).forward([pair[0]]) for pair in pairs])  # type: ignore[index]
+    firsts = torch.cat([ToyTextEncoder(width=4).forward([str(pair[0])]) for pair in pairs])  # type: ignore[index]
     assert torch.equal(rows[:, :4], firsts)
     torch.testing.assert_close(rows[:, 16:19], bert.forward(bert.preprocess(pairs)))
     assert torch.equal(rows[:, 19:], by_uid.forward(by_uid.preprocess(data.dataset.data.uids)))
