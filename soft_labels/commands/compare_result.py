@@ -1,8 +1,5 @@
 """What ``soft-labels compare`` found, as a value, and the file that it is kept in."""
 
-import hashlib
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soft_labels.errors import RecordError
-from soft_labels.files import write_text
+from soft_labels.runs.digested import known, plain, read_digested, with_digest, write_digested
 from soft_labels.runs.tensorboard import Curve
 from soft_labels.trust.report import TrustReport
 
 FILE = "compare.json"
 SCHEMA = 1
-_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -72,8 +68,12 @@ class CompareResult:
 
     def values(self) -> dict[str, Any]:
         """Plain JSON values with a digest; numbers have six significant digits, ``null`` is not known."""
+        return with_digest(self._plain())
+
+    def _plain(self) -> Any:
+        """The values without the digest."""
         metrics = {arm: {name: row.tolist() for name, row in rows.items()} for arm, rows in self.metrics.items()}
-        plain = _plain(
+        return plain(
             {
                 "schema": SCHEMA,
                 "dataset": self.dataset,
@@ -86,7 +86,6 @@ class CompareResult:
                 "folder": str(self.folder),
             }
         )
-        return {**plain, "digest": _digest(plain)}
 
     def save(self, folder: Path) -> Path:
         """Write ``compare.json``, whole.
@@ -94,7 +93,7 @@ class CompareResult:
         Args:
             folder: Where; an older one there is replaced.
         """
-        write_text(folder / FILE, json.dumps(self.values(), indent=1, allow_nan=False) + "\n")
+        write_digested(folder / FILE, self._plain())
         return folder / FILE
 
     @classmethod
@@ -108,7 +107,7 @@ class CompareResult:
         if not path.is_file():
             raise RecordError(f"no {FILE} in {folder}; give the folder that soft-labels compare said it saved to")
         try:
-            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+            return cls._from(read_digested(path))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"{path} is no comparison of schema {SCHEMA} as it was written; run soft-labels compare again"
@@ -116,44 +115,19 @@ class CompareResult:
 
     @classmethod
     def _from(cls, values: dict[str, Any]) -> "CompareResult":
-        """The result of parsed JSON."""
-        if values.pop("digest", None) != _digest(values) or values.pop("schema") != SCHEMA:
-            raise ValueError("the digest or the schema does not fit")
+        """The result of values that were read."""
+        if values["schema"] != SCHEMA:
+            raise ValueError(values["schema"])
         return cls(
             dataset=values["dataset"],
             baseline=values["baseline"],
             notes=tuple(values["notes"]),
             warnings=tuple(values["warnings"]),
             metrics={
-                arm: {name: np.array(_known(row), dtype=np.float64) for name, row in rows.items()}
+                arm: {name: np.array(known(row), dtype=np.float64) for name, row in rows.items()}
                 for arm, rows in values["metrics"].items()
             },
-            trust={arm: TrustReport(**_known(trust)) for arm, trust in values["trust"].items()},
-            effects=tuple(Effect(**_known(effect)) for effect in values["effects"]),
+            trust={arm: TrustReport(**known(trust)) for arm, trust in values["trust"].items()},
+            effects=tuple(Effect(**known(effect)) for effect in values["effects"]),
             folder=Path(values["folder"]),
         )
-
-
-def _plain(value: Any) -> Any:
-    """Numbers that JSON has, rounded."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-    return value
-
-
-def _known(value: Any) -> Any:
-    """What is not known is nan again, and lists are tuples."""
-    if isinstance(value, dict):
-        return {key: _known(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return tuple(_known(one) for one in value)
-    return float("nan") if value is None else value
-
-
-def _digest(values: dict[str, Any]) -> str:
-    """16 hex digits of the values."""
-    return hashlib.sha256(json.dumps(values, allow_nan=False).encode()).hexdigest()[:16]

@@ -92,7 +92,7 @@ PAGES: Mapping[str, Page] = {
     "export": Page(
         "RUN --out DIR [options]",
         "Write a run's head as a folder that travels: weights, settings, and a card of its numbers; nothing of the "
-        "training data.",
+        "training data. Where a run's files lie apart: export --config FILE --ckpt_path FILE --out DIR.",
         {"--out DIR": "a new folder", "--onnx": "write the head as ONNX too; wants the extra onnx"},
         ("export RUN --out head",),
     ),

@@ -1,18 +1,14 @@
 """``budget/DATASET.json`` of an experiment's folder: what heads reach that learn from a few annotators of each item."""
 
 import csv
-import hashlib
 import io
-import json
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from soft_labels.errors import RecordError
 from soft_labels.files import write_text
-from soft_labels.runs.record import rounded
+from soft_labels.runs.digested import known, plain, read_digested, write_digested
 
 SCHEMA = 1
 FOLDER = "budget"
@@ -113,9 +109,8 @@ class Budget:
             The JSON file.
         """
         path = folder / FOLDER / f"{self.dataset}.json"
-        values = _plain(asdict(self))
         write_text(path.with_suffix(".csv"), _csv(self))
-        write_text(path, json.dumps({**values, "digest": _digest(values)}, indent=1, allow_nan=False) + "\n")
+        write_digested(path, plain(asdict(self)))
         return path
 
     @classmethod
@@ -126,7 +121,7 @@ class Budget:
             RecordError: The file is of another schema, or something in it was changed.
         """
         try:
-            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+            return cls._from(read_digested(path))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"{path} is no budget of schema {SCHEMA} as it was written; delete it and run the same command again, "
@@ -135,13 +130,13 @@ class Budget:
 
     @classmethod
     def _from(cls, values: dict[str, Any]) -> "Budget":
-        """The budget of parsed JSON."""
-        if values.pop("digest", None) != _digest(values) or values["schema"] != SCHEMA:
-            raise ValueError("the digest or the schema does not fit")
+        """The budget of values that were read."""
+        if values["schema"] != SCHEMA:
+            raise ValueError(values["schema"])
         if values.keys() != {field.name for field in fields(cls)}:
             raise ValueError("a field is missing or unknown")
-        curves = tuple(BudgetCurve(**_lists(one)) for one in values.pop("curves"))
-        return cls(**_lists(values), curves=curves)
+        curves = tuple(BudgetCurve(**_known_lists(one)) for one in values.pop("curves"))
+        return cls(**_known_lists(values), curves=curves)
 
 
 def read_budgets(folder: Path) -> dict[str, Budget]:
@@ -166,30 +161,11 @@ def _csv(budget: Budget) -> str:
     for curve in budget.curves:
         own = zip(budget.annotators, budget.annotations, money, curve.values, curve.low, curve.high, strict=True)
         for annotators, annotations, cost, *numbers in own:
-            told = ["" if number is None else _plain(number) for number in (cost, *numbers)]
+            told = ["" if number is None else plain(number) for number in (cost, *numbers)]
             table.writerow([budget.dataset, curve.arm, curve.less or "", curve.metric, annotators, annotations, *told])
     return file.getvalue()
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no number that is not finite, and nobody wants more than six digits."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return rounded(value) if isinstance(value, float) else value
-
-
-def _lists(values: dict[str, Any]) -> dict[str, Any]:
-    """Lists of JSON as tuples, and their missing numbers as nan."""
-    return {key: _numbers(value) if isinstance(value, list) else value for key, value in values.items()}
-
-
-def _numbers(values: Sequence[Any]) -> tuple[Any, ...]:
-    """A list as a tuple."""
-    return tuple(_numbers(one) if isinstance(one, list) else math.nan if one is None else one for one in values)
-
-
-def _digest(values: dict[str, Any]) -> str:
-    """16 hex digits of a budget."""
-    return hashlib.sha256(json.dumps(values, allow_nan=False).encode()).hexdigest()[:16]
+def _known_lists(values: dict[str, Any]) -> dict[str, Any]:
+    """Lists of JSON as tuples with nan for what is missing; a name or price that is missing stays ``None``."""
+    return {key: known(value) if isinstance(value, list) else value for key, value in values.items()}

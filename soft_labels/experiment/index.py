@@ -1,14 +1,12 @@
 """``experiment.json``: which records of a folder are the trials, the repeats and the examples of an experiment."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from soft_labels.errors import RecordError
-from soft_labels.files import write_text
+from soft_labels.runs.digested import read_digested, write_digested
 
 SCHEMA = 2
 FILE = "experiment.json"
@@ -145,8 +143,7 @@ class ExperimentIndex:
 
     def save(self, folder: Path) -> None:
         """Write ``experiment.json``, whole, with a digest of its content."""
-        values = asdict(self)
-        write_text(folder / FILE, json.dumps({**values, "digest": _digest(values)}, indent=1, allow_nan=False) + "\n")
+        write_digested(folder / FILE, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> "ExperimentIndex":
@@ -159,7 +156,7 @@ class ExperimentIndex:
         if not path.is_file():
             raise RecordError(f"no {FILE} in {folder}; give the folder that soft-labels reproduce wrote")
         try:
-            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+            return cls._from(read_digested(path))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"{path} is no experiment of schema {SCHEMA} as it was written; run soft-labels reproduce again, which "
@@ -168,20 +165,13 @@ class ExperimentIndex:
 
     @classmethod
     def _from(cls, values: dict[str, Any]) -> "ExperimentIndex":
-        """The index of parsed JSON."""
-        if values.pop("digest", None) != _digest(values):
-            raise ValueError("the digest does not fit")
+        """The index of values that were read."""
         while values["schema"] in MIGRATIONS:
             values = MIGRATIONS[values["schema"]](values)
         if values["schema"] != SCHEMA:
             raise ValueError(values["schema"])
         arms = {name: ArmForm(**form) for name, form in values["arms"].items()}
         return cls(values["name"], arms, values["baseline"], [_dataset_index(one) for one in values["datasets"]])
-
-
-def _digest(values: dict[str, Any]) -> str:
-    """16 hex digits of an index."""
-    return hashlib.sha256(json.dumps(values, allow_nan=False).encode()).hexdigest()[:16]
 
 
 def _dataset_index(values: dict[str, Any]) -> DatasetIndex:

@@ -52,12 +52,13 @@ def _of_shares(judged: Judged, train_dist: Tensor, why: str) -> dict[str, Any]:
     """The few numbers that need no counts."""
     marginal = train_dist.double().mean(0).log()
     dist = judged.label_dist.double()
+    core = core_values(judged)
     values = {
-        "kl": core_values(judged)["kl"].item(),
+        "kl": core["kl"].item(),
         "marginal": kl_divergence(dist, marginal).mean().item(),
         "uniform": kl_divergence(dist, torch.zeros_like(marginal)).mean().item(),
-        "accuracy": core_values(judged)["accuracy"].item(),
-        "entropy_corr": core_values(judged)["entropy_corr"].item(),
+        "accuracy": core["accuracy"].item(),
+        "entropy_corr": core["entropy_corr"].item(),
     }
     return {
         "items": len(dist),

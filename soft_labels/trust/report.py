@@ -284,8 +284,8 @@ def _prior(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None) -> dict[
     return {
         "prior_strength": found.strength,
         "prior_annotators": found.annotators,
-        "prior_equals": tuple(one.value for one, _ in equals),
-        "prior_saved": tuple(one.value - k for one, k in equals),
+        "prior_equals": tuple(one.value for one in found.equals),
+        "prior_saved": found.saved,
         "prior_saved_low": tuple(one.low - k for one, k in equals),
         "prior_saved_high": tuple(one.high - k for one, k in equals),
     }

@@ -17,8 +17,10 @@ from soft_labels.experiment.index import (
     ExperimentIndex,
     ItemExample,
 )  # fmt: skip
+from soft_labels.runs.digested import with_digest
 
 ITEM = ItemExample("item-1", "some text", [0.25, 0.75], {"hard": [0.1, 0.9], "soft": [0.3, 0.7]})
+
 HARD = ArmRuns({"grid": ["a", "b"]}, "b", ["c", "d"], ["e", "f"])
 SET = DatasetIndex(
     dataset="toy",
@@ -48,7 +50,7 @@ def edited(folder: Path, change: dict[str, Any], digest: bool) -> None:
     values.update(change)
     if digest:
         del values["digest"]
-        values["digest"] = module._digest(values)
+        values = with_digest(values)
     (folder / FILE).write_text(json.dumps(values), encoding="utf-8")
 
 
