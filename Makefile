@@ -17,9 +17,9 @@ quickstart: $(VENV)/.offline
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
-# Slow tests start processes and servers of their own, so they run one by one.
+# Slow tests start processes and servers of their own, each on ports and in folders that no other test uses.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -70,7 +70,10 @@ class Predictions:
         return [self.class_names[place] for place in self.distributions.argmax(axis=1)]
 
     def to_frame(self) -> Any:
-        """A polars data frame with the columns of ``soft-labels predict``; its ``to_pandas()`` gives one of pandas."""
+        """A polars data frame with the columns of ``soft-labels predict``.
+
+        Its ``to_pandas()`` gives one of pandas, where pandas and pyarrow are installed.
+        """
         import polars as pl
 
         return pl.DataFrame(prediction_columns(self.uids, torch.from_numpy(self.distributions), self.class_names))

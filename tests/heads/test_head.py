@@ -38,7 +38,7 @@ def test_predictions_are_distributions_with_their_entropies_and_labels() -> None
     assert len(found) == 3
     frame = found.to_frame()
     assert isinstance(frame, pl.DataFrame)
-    assert frame.to_pandas()["uid"].tolist() == ["0", "1", "2"]
+    assert frame["uid"].to_list() == ["0", "1", "2"]
     assert len(head.predict([])) == 0
 
 
