@@ -55,13 +55,15 @@ class LogisticHead(SolvedHead):
         self.register_buffer("bias", torch.zeros(num_classes))
 
     def solve(self, features: Tensor, aim: Aim) -> None:
-        """Find the minimum by L-BFGS in float64; says so where it is not reached."""
-        inputs = F.pad(self.standardised(features).double(), (0, 1), value=1.0)
+        """Find the minimum by L-BFGS in float64; says so where it is not reached.
+
+        The weights lie in the span of the items, so they are sought along its principal directions, each in the unit in
+        which the loss is about as curved as in all others: a few dozen steps, however wide the features are.
+        """
         dist = aim.dist.double()
         share = torch.ones(len(dist)).double() if aim.weight is None else aim.weight.double()
         share = share / len(dist)
-        decay = torch.full((inputs.shape[1],), self.weight_decay).double()
-        decay[-1] = 0
+        inputs, axes, decay = self._in_even_units(self.standardised(features).double(), dist.shape[1])
 
         def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             weight = torch.from_numpy(flat).view(dist.shape[1], -1)
@@ -79,9 +81,22 @@ class LogisticHead(SolvedHead):
                 "head logistic: no minimum in %d iterations (slope %.1g, wanted %.1g); raise model.weight_decay (%g)",
                 found.nit, steepest, _FLAT, self.weight_decay,
             )  # fmt: skip
-        solution = torch.from_numpy(found.x).view(dist.shape[1], -1).float()
-        self.weight.copy_(solution[:, :-1])
-        self.bias.copy_(solution[:, -1])
+        solution = torch.from_numpy(found.x).view(dist.shape[1], -1)
+        self.weight.copy_((solution[:, :-1] @ axes).float())
+        self.bias.copy_(solution[:, -1].float())
+
+    def _in_even_units(self, inputs: Tensor, num_classes: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Items on their principal axes and a last 1 ``[n, r + 1]``, the axes ``[r, D]``, decays ``[r + 1]``.
+
+        Weights on the axes times the axes are those of the features, and the decays those of weights on the axes.
+        """
+        left, size, right = torch.linalg.svd(inputs, full_matrices=False)
+        kept = size > size[:1] * max(inputs.shape) * torch.finfo(size.dtype).eps
+        left, size, right = left[:, kept], size[kept], right[kept]
+        curvature = (1 - 1 / num_classes) / num_classes  # of cross-entropy, where all classes are as likely
+        unit = (size.square() / len(inputs) * curvature + self.weight_decay).rsqrt()
+        decay = F.pad(self.weight_decay * unit.square(), (0, 1))
+        return F.pad(left * (size * unit), (0, 1), value=1.0), right * unit[:, None], decay
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
         """Logits ``[B, C]`` of features ``[B, D]``."""

@@ -1,6 +1,7 @@
 """A tiny BERT with random weights and a tokenizer of its own, made on the spot in a hub model's layout."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -13,8 +14,8 @@ WORDS = (
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
 
-def make_tiny_bert(folder: Path, *, classifier: bool = True, seed: int = 0) -> Path:
-    """Write a BERT of three layers of 8 numbers, with or without a classifier of three classes, and its tokenizer."""
+def make_tiny_bert(folder: Path, *, classifier: bool = True, seed: int = 0, **size: float) -> Path:
+    """Write a BERT with or without a classifier of three classes, and its tokenizer; of three layers of 8 numbers."""
     vocabulary = {word: number for number, word in enumerate([*SPECIAL.values(), *WORDS])}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106 (a word, no password)
     backend.normalizer = normalizers.Lowercase()
@@ -25,10 +26,11 @@ def make_tiny_bert(folder: Path, *, classifier: bool = True, seed: int = 0) -> P
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=24, initializer_range=0.5,
-    )  # fmt: skip
+    sizes: dict[str, Any] = {
+        "hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16,
+        "max_position_embeddings": 24, "initializer_range": 0.5,
+    } | size  # fmt: skip
+    config = BertConfig(vocab_size=len(vocabulary), **sizes)
     config.num_labels = 3
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
