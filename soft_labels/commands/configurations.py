@@ -9,6 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -89,30 +90,25 @@ def _typed(arguments: Sequence[str]) -> set[str]:
 
 def _load(text: str) -> Any:
     """A value or a file as YAML, unless it would grow beyond all measure."""
+    _check_depth(text)
     if "*" in text and "&" in text:
         _check_aliases(text)
     value = _plain(text)
-    _check_depth(value)
     if "\n" in text and isinstance(value, dict):
         _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
     return value
 
 
-def _check_depth(value: Any) -> None:
-    """Refuse what is nested more deeply than any setting is."""
-    level = [value]
-    for _ in range(MOST_LEVELS):
-        level = [part for each in level for part in _parts(each)]
-        if not level:
-            return
-    raise ConfigError(
-        f"a configuration is nested more than {MOST_LEVELS} levels deep; it is broken, or not to be trusted"
-    )
-
-
-def _parts(value: Any) -> list[Any]:
-    """What a list or a mapping holds."""
-    return [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+def _check_depth(text: str) -> None:
+    """Refuse what is nested more deeply than any setting is, before a reader that calls itself meets it."""
+    depth = 0
+    with suppress(yaml.YAMLError):  # what is no YAML is told where it is read
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MOST_LEVELS:
+                raise ConfigError(
+                    f"a configuration is nested more than {MOST_LEVELS} levels deep; it is broken, or not to be trusted"
+                )
 
 
 def _check_aliases(text: str) -> None:
