@@ -23,6 +23,7 @@ class Annotations:
         label: int64 ``[A]`` positions among the classes.
         annotators: The annotators' ids.
         about: Columns that describe the annotators, one value an annotator.
+        weight: float64 ``[A]`` as how many annotations each counts; ``None`` where each counts as one.
 
     Raises:
         DataError: Lengths differ, or a position lies outside.
@@ -33,11 +34,14 @@ class Annotations:
     label: Tensor
     annotators: tuple[str, ...]
     about: About = field(default_factory=dict)
+    weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check what later stages rely on."""
         if not self.item.shape == self.annotator.shape == self.label.shape or self.item.ndim != 1:
             raise DataError("annotations want item, annotator and label of one length")
+        if self.weight is not None and self.weight.shape != self.item.shape:
+            raise DataError("annotations want one weight each, or none")
         if len(self) and not 0 <= int(self.annotator.min()) <= int(self.annotator.max()) < len(self.annotators):
             raise DataError(f"an annotation names an annotator outside the {len(self.annotators)} there are")
         if any(len(values) != len(self.annotators) for values in self.about.values()):
@@ -58,7 +62,30 @@ class Annotations:
         place[torch.as_tensor(rows, dtype=torch.long)] = torch.arange(len(rows))
         moved = place[self.item]
         kept = moved >= 0
-        return replace(self, item=moved[kept], annotator=self.annotator[kept], label=self.label[kept])
+        weight = None if self.weight is None else self.weight[kept]
+        return replace(self, item=moved[kept], annotator=self.annotator[kept], label=self.label[kept], weight=weight)
+
+    def counts_by_group(self, groups: Sequence[str], shape: tuple[int, int]) -> dict[str, Tensor]:
+        """Label counts of each group of annotators by itself.
+
+        Args:
+            groups: ``[annotators]`` which group each belongs to.
+            shape: ``(N, C)`` of the items and classes.
+
+        Returns:
+            By group that annotated anything, in order of name, float64 ``[N, C]``; a row of zeros is an item that
+            nobody of it annotated.
+        """
+        names = sorted(set(groups))
+        group = torch.tensor([names.index(name) for name in groups], dtype=torch.long)[self.annotator]
+        weight = torch.ones(len(self)).double() if self.weight is None else self.weight
+        cell = self.item * shape[1] + self.label
+        found = {}
+        for place, name in enumerate(names):
+            own = group == place
+            if own.any():
+                found[name] = torch.bincount(cell[own], weight[own], minlength=shape[0] * shape[1]).reshape(shape)
+        return found
 
     def by_annotator(self) -> Tensor:
         """int64 ``[annotators]`` annotations of each annotator."""

@@ -5,6 +5,7 @@ Demographics with the POPQUORN Dataset". The annotators were asked "how polite d
 of five steps, whose ends alone have words: "Not polite at all" and "Very polite".
 """
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import TableSettings
 
 RATINGS = ("1", "2", "3", "4", "5")
+DEMOGRAPHICS = ("gender", "race", "age", "occupation", "education")
 CLASS_NAMES = ("1 (not polite at all)", "2", "3", "4", "5 (very polite)")
 
 
@@ -27,14 +29,17 @@ def read_popquorn(root: Path) -> AnnotatedData:
             down to the file.
 
     Returns:
-        Inputs are the e-mails; five ordered classes.
+        Inputs are the e-mails; five ordered classes; what the file says of the annotators, where it does.
 
     Raises:
         DataError: The file or a column is missing; a rating is missing, not whole or off the scale; an annotator
             rated an e-mail twice; or one ``instance_id`` has two texts.
     """
+    path = locate(root, "popquorn", "dataset", "politeness_rating", "raw_data.csv")
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
     data = read_table(
-        locate(root, "popquorn", "dataset", "politeness_rating", "raw_data.csv"),
+        path,
         TableSettings(
             uid_column="instance_id",
             text_column="text",
@@ -42,6 +47,7 @@ def read_popquorn(root: Path) -> AnnotatedData:
             label_column="politeness",
             class_names=RATINGS,
             ordinal=True,
+            about_annotators=[name for name in DEMOGRAPHICS if name in header],
             name="popquorn",
         ),
     )

@@ -10,7 +10,7 @@ from soft_labels.report.budget_figure import budget_figure
 from soft_labels.report.chart_figures import entropy_figure, loss_figure
 from soft_labels.report.content import Figure, Report, Section, Table
 from soft_labels.report.evidence import Evidence
-from soft_labels.report.fails_tables import leakage_table, slice_table, tie_table
+from soft_labels.report.fails_tables import group_table, leakage_table, slice_table, tie_table
 from soft_labels.report.formats import listed
 from soft_labels.report.item_figures import median_figure, same_class_figure, spread_figure
 from soft_labels.report.ladder import ladder_figure
@@ -36,7 +36,7 @@ _VIEW_TITLES: dict[ViewName, str] = {"fixed": "Fixed split, many seeds", "redraw
 _OF_THE_PAPER = ("spread", "same_class", "histogram", "training", "median")
 
 
-_FAILING = (slice_table, leakage_table, tie_table)
+_FAILING = (slice_table, group_table, leakage_table, tie_table)
 
 
 def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:

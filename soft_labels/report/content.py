@@ -40,6 +40,7 @@ class Table:
         rows: Values, with the same keys in every row.
         columns: How readers see the rows.
         notes: What one must know to read it: first what it was measured on.
+        shown: The rows that readers see, where they are too many for a page; the CSV file has all.
     """
 
     name: str
@@ -47,6 +48,12 @@ class Table:
     rows: list[Row]
     columns: Sequence[Column]
     notes: Sequence[str]
+    shown: Sequence[Row] | None = None
+
+    @property
+    def page_rows(self) -> Sequence[Row]:
+        """The rows that readers see."""
+        return self.rows if self.shown is None else self.shown
 
     def csv(self) -> str:
         """The rows as CSV."""

@@ -136,6 +136,17 @@ class Evidence:
         """The arms that are compared with the baseline."""
         return [name for name in self.arms if name != self.baseline]
 
+    @property
+    def shown(self) -> str | None:
+        """The arm that sentences and slices set beside the baseline: the paper's soft one, else the first, if any."""
+        soft = [arm for arm, target in self.paper_arms.items() if target == "soft" and arm != self.baseline]
+        return next(iter([*soft, *self.compared]), None)
+
+    @property
+    def pair(self) -> list[str]:
+        """The baseline and the arm that is set beside it."""
+        return [self.baseline, *([] if self.shown is None else [self.shown])]
+
 
 def load_evidence(folder: Path) -> Evidence:
     """Read ``experiment.json`` and the records that it names.

@@ -1,4 +1,4 @@
-"""Where heads fail: metrics by slices of the test items, without items that stand in train, and by rule for ties."""
+"""Where heads fail: metrics by slices of items and of annotators, without items that stand in train, by tie rule."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,7 +9,8 @@ from soft_labels.report.columns import ends_column, integer, text
 from soft_labels.report.content import Row, Table
 from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.paired import Floats
-from soft_labels.report.summary_file import ends
+from soft_labels.report.summary_file import ends, kept
+from soft_labels.trust.groups import agreement, annotator_groups
 from soft_labels.trust.intervals import Interval
 from soft_labels.trust.leakage import in_train, leakage
 from soft_labels.trust.slices import Slice, annotator_numbers, by_slice, column_names, entropy_bins, majority_classes
@@ -20,7 +21,7 @@ _RULES = ("lowest", "highest", "random", "drop")
 
 
 def slice_table(evidence: Evidence) -> Table:
-    """The baseline and the first arm that trains beside it, by entropy, class, annotators and the user's columns.
+    """The pair of arms that sentences name, by entropy, class, annotators and the user's columns.
 
     Args:
         evidence: The records that an experiment names.
@@ -28,7 +29,7 @@ def slice_table(evidence: Evidence) -> Table:
     return Table(
         name="slices",
         title="Where heads fail: slices of the test items, fixed split",
-        rows=[row for one in evidence.sets for row in _slice_rows(one, _arms(evidence))],
+        rows=[row for one in evidence.sets for row in _slice_rows(one, evidence.pair)],
         columns=[
             text("Data set", "dataset"),
             text("Sliced by", "sliced_by"),
@@ -44,13 +45,45 @@ def slice_table(evidence: Evidence) -> Table:
     )
 
 
+def group_table(evidence: Evidence) -> Table | None:
+    """Every arm against each group of annotators; nothing where nothing is known about the annotators.
+
+    Args:
+        evidence: The records that an experiment names.
+    """
+    rows = [row for one in evidence.sets for row in _group_rows(one, [*evidence.arms, *evidence.added])]
+    if not rows:
+        return None
+    return Table(
+        name="annotator-groups",
+        title="Whom the heads agree with: groups of annotators, fixed split",
+        rows=rows,
+        columns=[
+            text("Data set", "dataset"),
+            text("Annotators by", "annotators_by"),
+            text("Group", "group"),
+            integer("Items", "items"),
+            integer("Annotations", "annotations"),
+            text("Arm", "arm"),
+            ends_column("KL", "kl", 3),
+            ends_column("KL perfect model", "floor", 3),
+            ends_column("Entropy corr.", "entropy_corr", 2),
+            ends_column("Soft accuracy", "soft_accuracy", 3),
+            ends_column("Distance", "distance", 3),
+            ends_column("less that from the others", "beside_others", 3, signed=True),
+        ],
+        notes=[notes.GROUPS, *notes.few_items(rows)],
+        shown=[row for row in rows if row["arm"] in evidence.pair],
+    )
+
+
 def leakage_table(evidence: Evidence) -> Table | None:
     """Metrics with and without test items that have their like in train; nothing where the records do not tell.
 
     Args:
         evidence: The records that an experiment names.
     """
-    rows = [row for one in evidence.sets for row in _leakage_rows(one, _arms(evidence))]
+    rows = [row for one in evidence.sets for row in _leakage_rows(one, evidence.pair)]
     if not rows:
         return None
     return Table(
@@ -78,7 +111,7 @@ def tie_table(evidence: Evidence) -> Table | None:
     Args:
         evidence: The records that an experiment names.
     """
-    rows = [row for one in evidence.sets for row in _tie_rows(one, _arms(evidence))]
+    rows = [row for one in evidence.sets for row in _tie_rows(one, evidence.pair)]
     if not rows:
         return None
     titles = {"lowest": "First of the tied", "highest": "Last", "random": "By lot", "drop": "Without tied items"}
@@ -95,11 +128,6 @@ def tie_table(evidence: Evidence) -> Table | None:
         ],
         notes=[notes.TIES],
     )
-
-
-def _arms(evidence: Evidence) -> list[str]:
-    """The baseline and the first arm with heads of its own that is compared with it."""
-    return [evidence.baseline, *[name for name in evidence.compared if name in evidence.trained][:1]]
 
 
 def _log_pred(one: SetEvidence, arm: str) -> Floats:
@@ -138,16 +166,41 @@ def _slice_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
             slices = by_slice(_counts(one), _log_pred(one, arm), names, majority=_majority(one, arm))
             found.setdefault(sliced_by, {})[arm] = {each.name: each for each in slices}
     return [
-        {
-            "dataset": one.name,
-            "sliced_by": sliced_by,
-            "slice": name,
-            "items": by_arm[arms[0]][name].items,
-            "arm": arm,
-            **_ends(by_arm[arm][name]),
-        }
+        _row(
+            one,
+            {"sliced_by": sliced_by, "slice": name, "items": by_arm[arm][name].items},
+            arm,
+            _ends(by_arm[arm][name]),
+        )
         for sliced_by, by_arm in found.items()
         for name in sorted(by_arm[arms[0]])
+        for arm in arms
+    ]
+
+
+def _group_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
+    """Every group of annotators of one data set, arm beside arm."""
+    parts = [one.observed[part].by_group for part in ("test", "train", "val")]
+    groups = [
+        (column, group)
+        for column, counts in parts[0].items()
+        for group in annotator_groups(
+            counts, {name: np.concatenate([part[column][name] for part in parts[1:]]) for name in counts}
+        )
+    ]
+    return [
+        _row(
+            one,
+            {
+                "annotators_by": column,
+                "group": group.name,
+                "items": group.items,
+                "annotations": kept(group.annotations),
+            },
+            arm,
+            {**_of("floor", group.floor), **_all_of(agreement(group, _log_pred(one, arm)))},
+        )
+        for column, group in groups
         for arm in arms
     ]
 
@@ -157,15 +210,12 @@ def _leakage_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
     test, train = one.observed["test"], one.observed["train"]
     marks = {kind: in_train(groups, train.duplicates[kind]) for kind, groups in test.duplicates.items()}
     return [
-        {
-            "dataset": one.name,
-            "kind": found.kind.replace("_", " "),
-            "items": found.items,
-            "leaking": found.leaking,
-            "arm": arm,
-            **_ends(found.every),
-            **_ends(found.without, "_without"),
-        }
+        _row(
+            one,
+            {"kind": found.kind.replace("_", " "), "items": found.items, "leaking": found.leaking},
+            arm,
+            {**_ends(found.every), **_ends(found.without, "_without")},
+        )
         for arm in arms
         for found in leakage(_counts(one), _log_pred(one, arm), marks, majority=_majority(one, arm))
     ]
@@ -175,25 +225,28 @@ def _tie_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
     """One data set, arm by arm."""
     found = {arm: tie_sensitivity(_counts(one), _log_pred(one, arm)) for arm in arms}
     return [
-        {
-            "dataset": one.name,
-            "items": ties.items,
-            "tied": ties.tied,
-            "arm": arm,
-            **{key: value for rule in _RULES for key, value in _of(rule, getattr(ties, rule)).items()},
-        }
+        _row(
+            one, {"items": ties.items, "tied": ties.tied}, arm, _all_of({rule: getattr(ties, rule) for rule in _RULES})
+        )
         for arm, ties in found.items()
         if ties.tied
     ]
 
 
+def _row(one: SetEvidence, told: Row, arm: str, values: Row) -> Row:
+    """What an arm reaches on some of a data set."""
+    return {"dataset": one.name, **told, "arm": arm, **values}
+
+
 def _ends(one: Slice | None, ending: str = "") -> Row:
     """The metrics that are shown of a slice; nothing where it has no items."""
     nothing = Interval(float("nan"), float("nan"), float("nan"))
-    found: Row = {}
-    for name in _SHOWN:
-        found |= _of(f"{name}{ending}", nothing if one is None else one.values[name])
-    return found
+    return _all_of({f"{name}{ending}": nothing if one is None else one.values[name] for name in _SHOWN})
+
+
+def _all_of(found: Mapping[str, Interval]) -> Row:
+    """Intervals as values of a row."""
+    return {key: value for name, one in found.items() for key, value in _of(name, one).items()}
 
 
 def _of(name: str, found: Interval) -> Row:

@@ -99,9 +99,7 @@ def summarise(evidence: Evidence, views: Sequence[View] | None = None) -> Summar
         )
         for one in evidence.sets
     ]
-    soft = [arm for arm, target in evidence.paper_arms.items() if target == "soft" and arm != evidence.baseline]
-    shown = next(iter([*soft, *evidence.compared]), None)
-    return Summary(evidence.name, evidence.baseline, shown, tempered(evidence, evidence.baseline), sets)
+    return Summary(evidence.name, evidence.baseline, evidence.shown, tempered(evidence, evidence.baseline), sets)
 
 
 def _added_effects(evidence: Evidence, view: View) -> list[Comparison]:

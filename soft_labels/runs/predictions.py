@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from polars.exceptions import PanicException, PolarsError
 from torch import Tensor
 
-from soft_labels.annotations.annotators import About
+from soft_labels.annotations.annotators import About, Annotations
+from soft_labels.annotations.base import AnnotatedData
 from soft_labels.data.batches import Observed
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.split import SPLIT_NAMES, SplitName
@@ -23,14 +24,15 @@ from soft_labels.distributions import label_distribution
 from soft_labels.errors import RecordError
 from soft_labels.files import written_whole
 from soft_labels.metrics import Judged
-from soft_labels.trust.slices import is_number
+from soft_labels.trust.slices import NOT_KNOWN, column_names, is_number
 
 JUDGED_PARTS: tuple[SplitName, ...] = ("val", "test")
 _STEPS = 1e4
+_ROUNDING = 1e-9
 _LEVEL = 19  # of compression: predictions are most of what an experiment keeps
 Logits = Mapping[SplitName, Tensor]
-_ABOUT, _DUPLICATES, _DESCRIBED = "about: ", "duplicates: ", "described"
-_MOST_VALUES = 20  # of a column that items are sliced by, unless it holds numbers
+_ABOUT, _DUPLICATES, _ANNOTATORS, _DESCRIBED = "about: ", "duplicates: ", "annotators: ", "described"
+_MOST_VALUES = 20  # of a column that items or annotators are sliced by, unless it holds numbers
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ class ObservedItems:
             before there were any.
         duplicates: By kind of likeness, ``[N]`` the group of items that are alike, over all parts; 0 for an item that
             is like no other. Empty in files of before there were any.
+        by_group: By column that describes the annotators and by its value, ``[N, C]`` label counts of the annotators
+            of that value alone; many numbers are in bins. Empty where nothing is known, and in files of before.
     """
 
     uids: tuple[str, ...]
     observed: Observed
     about: About = field(default_factory=dict)
     duplicates: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    by_group: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 
     def beside(self, logits: Tensor) -> Judged:
         """The same items with predictions ``[..., N, C]``."""
@@ -64,14 +69,36 @@ def observations(dataset: Dataset) -> dict[SplitName, ObservedItems]:
     found: dict[SplitName, ObservedItems] = {}
     data = dataset.data
     about = {name: values for name, values in data.about.items() if _to_slice_by(values)}
+    groups = {} if dataset.draw is not None else _counts_by_group(data)
     for part in SPLIT_NAMES:
         rows = dataset.rows(part)
         found[part] = ObservedItems(
             getattr(dataset.split, part),
             dataset.observed.take(rows),
             {name: tuple(values[row] for row in rows.tolist()) for name, values in about.items()},
-            {kind: groups[rows.numpy()] for kind, groups in data.duplicates.items()},
+            {kind: alike[rows.numpy()] for kind, alike in data.duplicates.items()},
+            {
+                column: {name: counts[rows].numpy() for name, counts in by_name.items()}
+                for column, by_name in groups.items()
+            },
         )
+    return found
+
+
+def _counts_by_group(data: AnnotatedData) -> dict[str, dict[str, Tensor]]:
+    """By column about the annotators and by group, ``[N, C]`` counts."""
+    if data.annotations is None:
+        return {}
+    told = data.annotations.about.items()
+    return {column: _of_groups(data, data.annotations, values) for column, values in told if _to_slice_by(values)}
+
+
+def _of_groups(data: AnnotatedData, people: Annotations, values: Sequence[str | None]) -> dict[str, Tensor]:
+    """Counts by value of one column; annotations of nobody known are of a group of their own."""
+    found = people.counts_by_group(column_names(values), (len(data), data.num_classes))
+    rest = data.label_counts - sum(found.values())
+    if rest.max() > _ROUNDING:
+        found[NOT_KNOWN] = found.get(NOT_KNOWN, 0) + rest.clamp(min=0)
     return found
 
 
@@ -121,7 +148,8 @@ def mean_logits(many: Sequence[Logits]) -> dict[SplitName, Tensor]:
 def write_observed(path: Path, observed: Observations) -> None:
     """Write columns part, uid, label_counts, majority_label and, where it is known, true_dist; a row an item.
 
-    Beside them ``about: NAME`` and ``duplicates: KIND``, of which the file's metadata have a digest.
+    Beside them ``about: NAME``, ``duplicates: KIND`` and ``annotators: NAME`` (label_counts by group of annotators), of
+    which the file's metadata have a digest.
     """
     frame = pl.concat([_observed_frame(part, observed[part]) for part in SPLIT_NAMES])
     _write(path, frame, {_DESCRIBED: _described_digest(frame)})
@@ -140,8 +168,14 @@ def _observed_frame(part: SplitName, items: ObservedItems) -> pl.DataFrame:
             **true,
             **{_ABOUT + name: pl.Series(values, dtype=pl.String) for name, values in items.about.items()},
             **{_DUPLICATES + kind: groups for kind, groups in items.duplicates.items()},
+            **{_ANNOTATORS + column: _struct(by_name) for column, by_name in items.by_group.items()},
         }
     )
+
+
+def _struct(by_name: Mapping[str, NDArray[np.float64]]) -> pl.Series:
+    """Counts of each group, a field a group."""
+    return pl.DataFrame({name: _lists(counts) for name, counts in by_name.items()}).to_struct()
 
 
 def _described_digest(frame: pl.DataFrame) -> str:
@@ -152,7 +186,7 @@ def _described_digest(frame: pl.DataFrame) -> str:
 
 def _described(frame: pl.DataFrame) -> list[str]:
     """Names of the columns that describe items."""
-    return [name for name in frame.columns if name.startswith((_ABOUT, _DUPLICATES))]
+    return [name for name in frame.columns if name.startswith((_ABOUT, _DUPLICATES, _ANNOTATORS))]
 
 
 def read_observed(path: Path) -> dict[SplitName, ObservedItems]:
@@ -182,6 +216,13 @@ def _observed_of(rows: pl.DataFrame) -> ObservedItems:
             name.removeprefix(_DUPLICATES): rows[name].to_numpy(writable=True)
             for name in rows.columns
             if name.startswith(_DUPLICATES)
+        },
+        {
+            name.removeprefix(_ANNOTATORS): {
+                group.name: _matrix(group, np.float64) for group in rows[name].struct.unnest().get_columns()
+            }
+            for name in rows.columns
+            if name.startswith(_ANNOTATORS)
         },
     )
 

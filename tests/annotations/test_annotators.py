@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,15 @@ def test_who_annotated_how_much_and_with_the_majority() -> None:
     assert annotations.with_majority(torch.tensor([0, 1, 1])).tolist() == [1, 0.5, 1]
 
 
-@pytest.mark.parametrize("change", [{"label": torch.tensor([0])}, {"annotators": ("a",)}, {"about": {"age": ("1",)}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": torch.tensor([0])},
+        {"annotators": ("a",)},
+        {"about": {"age": ("1",)}},
+        {"weight": torch.ones(2).double()},
+    ],
+)
 def test_what_does_not_fit_is_refused(change: dict[str, object]) -> None:
     whole = vars(make()) | change
     with pytest.raises(DataError):
@@ -75,3 +84,13 @@ def test_alpha_is_undefined_where_nothing_can_be_compared() -> None:
 def test_a_reading_says_what_was_left_out_first() -> None:
     reading = Reading(5, {"no value in column 'label'": 2}, ("note",), ("odd",))
     assert reading.said() == ["2 rows left out: no value in column 'label'", "odd"]
+
+
+def test_the_counts_of_groups_are_those_of_their_annotators_alone_and_add_up() -> None:
+    found = make().counts_by_group(["x", "y", "x"], (3, 2))
+    assert {name: counts.tolist() for name, counts in found.items()} == {
+        "x": [[1, 0], [0, 1], [0, 1]], "y": [[0, 1], [0, 0], [0, 1]]
+    }  # fmt: skip
+    weighted = replace(make(), weight=torch.tensor([1.0, 0.5, 2.0, 1.0, 1.0], dtype=torch.float64))
+    assert weighted.counts_by_group(["x", "y", "x"], (3, 2))["x"].tolist() == [[1, 0], [0, 2], [0, 1]]
+    assert weighted.take([1], 3).counts_by_group(["x", "y", "z"], (1, 2)).keys() == {"x"}

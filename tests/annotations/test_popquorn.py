@@ -48,6 +48,18 @@ def test_whole_numbers_may_be_written_either_way(tmp_path: Path) -> None:
     assert data.label_counts.tolist() == [[1, 0, 0, 0, 2]]
 
 
+def test_what_the_file_says_of_its_annotators_is_kept(tmp_path: Path, tiny_popquorn_root: Path) -> None:
+    write(tmp_path, [["7", "u1", "hi", "5", "Woman", ""], ["7", "u2", "hi", "1", "Man", "35-39"]])
+    lines = (tmp_path / FILE).read_text(encoding="utf-8").splitlines()
+    (tmp_path / FILE).write_text("\n".join([lines[0] + ",gender,age", *lines[1:]]), encoding="utf-8")
+    told = read_popquorn(tmp_path).annotations
+    assert told is not None
+    assert (told.annotators, told.about) == (("u1", "u2"), {"gender": ("Woman", "Man"), "age": (None, "35-39")})
+    empty = read_popquorn(tiny_popquorn_root).annotations
+    assert empty is not None
+    assert all(set(values) == {None} for values in empty.about.values())
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

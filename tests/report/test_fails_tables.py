@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soft_labels.report.evidence import Evidence, load_evidence
-from soft_labels.report.fails_tables import leakage_table, slice_table, tie_table
+from soft_labels.report.fails_tables import group_table, leakage_table, slice_table, tie_table
 from tests.report.toy_experiment import ToySet, write_experiment
 
 ITEMS = 40
@@ -56,6 +56,44 @@ def test_items_that_stand_in_train_are_counted_and_left_out(evidence: Evidence) 
         ("same input", ITEMS, 5, "hard"), ("same input", ITEMS, 5, "soft")
     ]  # fmt: skip
     assert table.rows[0]["kl"] != table.rows[0]["kl_without"]
+
+
+def grouped(evidence: Evidence) -> Evidence:
+    """The same whose annotators are women, who say what was said, men, who say the next class, and one of neither."""
+    (one,) = evidence.sets
+    observed = {}
+    for part, items in one.observed.items():
+        counts = items.observed.label_counts.numpy()
+        few = np.zeros_like(counts)
+        few[:3, 0] = 1
+        by_name = {"man": np.roll(counts, 1, axis=1) // 10, "other": few, "woman": counts // 5}
+        observed[part] = replace(items, by_group={"gender": by_name})
+    return replace(evidence, sets=[replace(one, observed=observed)])
+
+
+@pytest.mark.slow
+def test_heads_agree_with_the_group_whose_annotations_they_were_made_from(evidence: Evidence) -> None:
+    table = group_table(grouped(evidence))
+    assert table is not None
+    by_group = {(row["group"], row["arm"]): row for row in table.rows}
+    woman, man, other = (by_group[name, "soft"] for name in ("woman", "man", "other"))
+    (one,) = evidence.sets
+    counts = one.observed["test"].observed.label_counts.numpy()
+    assert (woman["items"], woman["annotations"]) == (ITEMS, (counts // 5).sum())
+    assert float(woman["kl"] or 0) < float(man["kl"] or 0)
+    assert float(woman["floor_low"] or 0) <= float(woman["floor"] or 0) < float(woman["kl"] or 0)
+    assert float(woman["beside_others_high"] or 0) < 0 < float(man["beside_others_low"] or 0)
+    assert (other["items"], other["kl"], other["floor"]) == (3, None, None)
+    assert "Not judged, fewer than 20 test items: other (gender, chaosnli)." in table.notes
+    assert {row["arm"] for row in table.rows} == {"hard", "soft", "hard_t", "soft_t"}
+    assert {row["arm"] for row in table.page_rows} == {"hard", "soft"}
+    assert len(table.csv().splitlines()) == 1 + 3 * 4
+    cells = [column.cell(row) for row in table.rows if row["group"] == "other" for column in table.columns]
+    assert "nan" not in " ".join(cells)
+
+
+def test_annotators_of_whom_nothing_is_known_make_no_table(evidence: Evidence) -> None:
+    assert group_table(evidence) is None
 
 
 def test_records_that_tell_of_no_likeness_make_no_table(evidence: Evidence) -> None:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+from soft_labels.annotations.annotators import Annotations
 from soft_labels.data.split import SplitName
 from soft_labels.errors import RecordError
 from soft_labels.runs.predictions import (
@@ -229,3 +230,36 @@ def test_observations_keep_columns_of_few_values_or_numbers_and_the_groups_of_li
         uid: length for part in PARTS for uid, length in zip(found[part].uids, found[part].about["length"], strict=True)
     }
     assert lengths == dict(zip(base.data.uids, about["length"], strict=True))
+
+
+def people(base: SeededData) -> Annotations:
+    """An annotation of each item by a woman, and of every second one by a man."""
+    items = base.dataset.data.label_counts
+    rows = torch.arange(len(items))
+    label = items.argmax(1)
+    return Annotations(
+        torch.cat([rows, rows[::2]]), torch.cat([rows * 0, rows[::2] * 0 + 1]), torch.cat([label, label[::2]]),
+        ("ann", "bob"), {"gender": ("woman", "man"), "born": (None, None)},
+    )  # fmt: skip
+
+
+def test_counts_of_groups_of_annotators_are_kept_and_come_back(tmp_path: Path) -> None:
+    base = SeededData()
+    given = replace(base.dataset, data=replace(base.dataset.data, annotations=people(base)))
+    found = observations(given)
+    assert observed_digest(found) == observed_digest(observations(base.dataset))
+    write_observed(tmp_path / "observed.parquet", found)
+    again = read_observed(tmp_path / "observed.parquet")
+    for part in PARTS:
+        assert again[part].by_group.keys() == {"gender"}
+        groups = again[part].by_group["gender"]
+        assert groups.keys() == {"man", "woman", "not known"}
+        np.testing.assert_allclose(sum(groups.values()), found[part].observed.label_counts.numpy())
+        assert groups["woman"].sum() == len(found[part].uids)
+    assert sum(again[part].by_group["gender"]["man"].sum() for part in PARTS) == len(given.data) // 2
+
+
+def test_drawn_annotators_have_no_groups_since_nobody_knows_who_was_drawn() -> None:
+    base = SeededData().dataset
+    given = replace(base, data=replace(base.data, annotations=people(SeededData())))
+    assert observations(given.drawn(1, 0))["train"].by_group == {}

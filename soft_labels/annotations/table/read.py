@@ -193,12 +193,13 @@ def _annotations(work: Work) -> Annotations | None:
     work.run("CREATE TABLE people AS SELECT annotator, row_number() OVER (ORDER BY annotator) - 1 AS who "
              "FROM (SELECT DISTINCT annotator FROM chosen)")  # fmt: skip
     found = work.run(
-        "SELECT item, who, class FROM chosen JOIN places USING (uid) JOIN people USING (annotator) "
+        "SELECT item, who, class, n FROM chosen JOIN places USING (uid) JOIN people USING (annotator) "
         "ORDER BY item, who, class"
     ).fetchnumpy()
     item, who, label = (torch.from_numpy(np.array(found[name], dtype=np.int64)) for name in ("item", "who", "class"))
     about = _named_about(work, work.settings.about_annotators, "annotator_about", "annotator")
-    return Annotations(item, who, label, tuple(annotators), about)
+    weight = torch.from_numpy(np.array(found["n"], dtype=np.float64))
+    return Annotations(item, who, label, tuple(annotators), about, None if bool((weight == 1).all()) else weight)
 
 
 def _named_about(work: Work, names: Sequence[str], prefix: str, whom: str) -> About:
