@@ -147,7 +147,8 @@ YARDSTICKS = (
 MEANING = (
     "In brackets 95% intervals. KL = overconfidence + vagueness. Achieved: 0% at the class marginal, 100% at the floor."
     " Worth: as many annotators, drawn anew, predict the others as well as the model does. Saved: annotations an item "
-    "that the model saves beside one annotator. Sets: prediction sets that are to hold 90% of the annotators' answers; "
+    "that the model saves beside one annotator. Without brackets: some runs stand at an end of what could be measured. "
+    "Sets: prediction sets that are to hold 90% of the annotators' answers; "
     "share held and mean number of classes. Reliability error: mean gap of predicted probability and annotators' share."
 )
 PEERS = (

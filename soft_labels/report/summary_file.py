@@ -40,13 +40,14 @@ def trust_values(trust: TrustReport) -> dict[str, Any]:
     found = {
         name: _interval(*(getattr(trust, f"{name}{end}") for end in ("", "_low", "_high"))) for name in WITH_INTERVALS
     }
-    saved = zip(trust.prior_annotators, trust.prior_saved, trust.prior_saved_low, trust.prior_saved_high, strict=True)
+    ends = (trust.prior_saved, trust.prior_saved_low, trust.prior_saved_high)
+    saved = zip(trust.prior_annotators, trust.prior_reach, *ends, strict=True)
     return {
         "seeds": trust.seeds,
         **found,
         "worth_reach": trust.worth_reach,
         "prior_strength": kept(trust.prior_strength),
-        "prior_saved": {str(number): _interval(*ends) for number, *ends in saved},
+        "prior_saved": {str(number): {**_interval(*told), "reach": reach} for number, reach, *told in saved},
         "set_level": kept(trust.set_level),
         "set_share_majority": kept(trust.set_share_majority),
     }

@@ -109,7 +109,7 @@ def meaning_table(summary: Summary, view: ViewName) -> Table | None:
             ends_column("Entropy corr.", "entropy_corr", 2),
             ends_column("Accuracy %", "accuracy", 1, scale=100),
             _worth_column(),
-            ends_column("Saved", "saved", 1),
+            _saved_column(),
             ends_column("Sets hold %", "set_share", 0, scale=100),
             ends_column("Set size", "set_size", 2),
             ends_column("Reliability error", "reliability_error", 3),
@@ -130,7 +130,8 @@ def _meaning_row(one: SetSummary, arm: ArmSummary, trust: TrustReport) -> Row:
         row |= ends(name, getattr(trust, name), getattr(trust, f"{name}_low"), getattr(trust, f"{name}_high"))
     saved = (trust.prior_saved, trust.prior_saved_low, trust.prior_saved_high)
     first = [values[0] for values in saved] if trust.prior_saved else [float("nan")] * 3
-    return {**row, **ends("saved", *first), "worth_reach": trust.worth_reach}
+    reach = trust.prior_reach[0] if trust.prior_reach else "unknown"
+    return {**row, **ends("saved", *first), "saved_reach": reach, "worth_reach": trust.worth_reach}
 
 
 def _worth_column() -> Column:
@@ -142,6 +143,12 @@ def _worth_column() -> Column:
         return words.get(str(row["worth_reach"]), inner.cell(row))
 
     return Column("Worth", cell)
+
+
+def _saved_column() -> Column:
+    """Annotations saved; what could be measured may end there."""
+    inner, words = ends_column("Saved", "saved", 1), {"above": "at least ", "below": "at most "}
+    return Column("Saved", lambda row: words.get(str(row["saved_reach"]), "") + inner.cell(row))
 
 
 def peer_table(summary: Summary) -> Table:

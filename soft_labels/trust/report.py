@@ -58,6 +58,8 @@ class TrustReport:
         po_jsd: PO-JSD, higher is better.
         soft_accuracy: Mass that both distributions share.
         notes: What could not be measured and why, and what stood in for what.
+        prior_reach: ``above`` where annotators without the model do not suffice to measure ``prior_saved``, so that it
+            saves at least that; ``below`` where it saves at most that; else ``within``, which alone has an interval.
     """
 
     items: int
@@ -133,6 +135,7 @@ class TrustReport:
     soft_accuracy_low: float
     soft_accuracy_high: float
     notes: tuple[str, ...]
+    prior_reach: tuple[Reach, ...] = ()
 
 
 def trust_report(
@@ -286,6 +289,7 @@ def _prior(yard: Yardsticks, log_pred: Floats, val_pred: Floats | None) -> dict[
         "prior_annotators": found.annotators,
         "prior_equals": tuple(one.value for one in found.equals),
         "prior_saved": found.saved,
+        "prior_reach": found.reach,
         "prior_saved_low": tuple(one.low - k for one, k in equals),
         "prior_saved_high": tuple(one.high - k for one, k in equals),
     }

@@ -1,5 +1,6 @@
 """One report over redrawn splits from the reports of each."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -22,7 +23,8 @@ def over_splits(reports: Sequence[TrustReport], overlap: float) -> TrustReport:
         overlap: Items in test divided by items in train.
 
     Returns:
-        The same fields; yardsticks are averaged too, and intervals are over splits.
+        The same fields; yardsticks are averaged too, and intervals are over splits. Worth and annotations saved have
+        none where a split stands at an end of its ladder.
 
     Raises:
         DataError: There are no reports.
@@ -37,13 +39,25 @@ def over_splits(reports: Sequence[TrustReport], overlap: float) -> TrustReport:
     for name in found:
         if f"{name}_low" in found and name not in _RANGES:
             found |= _ends(name, _table([getattr(one, name) for one in reports]), overlap)
-    reaches = {one.worth_reach for one in reports}
-    found["worth_reach"] = reaches.pop() if len(reaches) == 1 else "mixed"
+    found |= _reaches(reports)
+    if found["worth_reach"] != "within":
+        found |= {"worth_low": math.nan, "worth_high": math.nan}
+    for end in ("prior_saved_low", "prior_saved_high"):
+        told = zip(found[end], found["prior_reach"], strict=True)
+        found[end] = tuple(value if reach == "within" else math.nan for value, reach in told)
     notes = dict.fromkeys(note for one in reports for note in one.notes)
     found["notes"] = tuple(note for note in notes if not note.startswith("one seed:"))
     number = min((one.prior_annotators for one in reports), key=len)
     found |= {"items": round(found["items"]), "seeds": len(reports), "prior_annotators": number}
     return TrustReport(**found)
+
+
+def _reaches(reports: Sequence[TrustReport]) -> dict[str, Any]:
+    """Whether worth and what is saved lie within their ladders: at an end if one split is."""
+    worth = {one.worth_reach for one in reports}
+    places = zip(*(one.prior_reach for one in reports), strict=False)
+    ends = [next((end for end in ("above", "below") if end in place), "within") for place in places]
+    return {"worth_reach": worth.pop() if len(worth) == 1 else "mixed", "prior_reach": tuple(ends)}
 
 
 def _table(values: Sequence[Any]) -> Floats:

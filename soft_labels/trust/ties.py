@@ -7,8 +7,6 @@ import numpy as np
 from soft_labels.trust.inputs import Floats, Numbers, as_counts, as_log_pred
 from soft_labels.trust.intervals import Interval, seed_interval
 
-TIED, ONE_MAJORITY = "tied", "one majority class"
-
 
 @dataclass(frozen=True)
 class TieSensitivity:
@@ -32,12 +30,6 @@ class TieSensitivity:
     highest: Interval
     random: Interval
     drop: Interval
-
-    @property
-    def reach(self) -> float:
-        """By how much the rule alone moves accuracy, from the least of the four to the greatest."""
-        values = [each.value for each in (self.lowest, self.highest, self.random, self.drop)]
-        return float(np.nanmax(values) - np.nanmin(values))
 
 
 def tie_sensitivity(counts: Numbers, predictions: Numbers) -> TieSensitivity:
@@ -72,16 +64,6 @@ def tie_sensitivity(counts: Numbers, predictions: Numbers) -> TieSensitivity:
         random=_interval(right),
         drop=_interval((answers == first)[:, ~tied]),
     )
-
-
-def tie_names(counts: Numbers) -> list[str]:
-    """Whether each item's majority is tied, as names of slices: every metric without the tied items is one of them.
-
-    Args:
-        counts: ``[N, C]``.
-    """
-    rows = as_counts(counts)
-    return [TIED if many else ONE_MAJORITY for many in (rows == rows.max(1, keepdims=True)).sum(1) > 1]
 
 
 def _interval(values: Floats) -> Interval:

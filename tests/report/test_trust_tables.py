@@ -1,5 +1,6 @@
 """Tables of what the numbers mean hold the numbers of the summary."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -58,6 +59,17 @@ def test_worth_beyond_the_ladder_is_said_in_words(summary: Summary) -> None:
         changed = replace(arm, fixed=replace(arm.fixed, worth_reach=reach, worth=worth))
         table = meaning_table(replace(summary, sets=[replace(one, arms={"hard": changed})]), "fixed")
         assert words in cells(table)[0]
+
+
+@pytest.mark.parametrize(("reach", "words"), [("above", "at least 2.0"), ("below", "at most 2.0"), ("within", "2.0")])
+def test_what_a_model_saves_at_an_end_of_the_ladder_is_a_bound(summary: Summary, reach: Any, words: str) -> None:
+    (one,) = summary.sets
+    known = replace(
+        one.arms["hard"].fixed, prior_saved=(2.0,), prior_saved_low=(math.nan,), prior_saved_high=(math.nan,)
+    )
+    arm = replace(one.arms["hard"], fixed=replace(known, prior_reach=(reach,)))
+    table = meaning_table(replace(summary, sets=[replace(one, arms={"hard": arm})]), "fixed")
+    assert words in cells(table)[0]
 
 
 def test_a_view_without_arms_has_no_table(summary: Summary) -> None:

@@ -1,5 +1,7 @@
 """Means over splits, with intervals that allow for what they share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,18 @@ def test_saved_annotations_stand_place_by_place(reports: list[TrustReport]) -> N
     assert found.prior_annotators == reports[0].prior_annotators
     assert found.prior_saved[1] == pytest.approx(np.mean([one.prior_saved[1] for one in reports]))
     assert len(found.prior_saved_low) == len(found.prior_saved)
+
+
+def test_what_stands_at_an_end_of_its_ladder_in_one_split_has_no_interval(reports: list[TrustReport]) -> None:
+    inside = [replace(one, worth_reach="within", prior_reach=("within",) * 3) for one in reports]
+    within = over_splits(inside, overlap=0.25)
+    assert within.prior_reach == ("within",) * 3
+    assert np.isfinite([within.worth_low, *within.prior_saved_low, *within.prior_saved_high]).all()
+    ended = replace(inside[1], worth_reach="above", prior_reach=("above", "within", "within"))
+    found = over_splits([inside[0], ended, inside[2]], overlap=0.25)
+    assert (found.worth_reach, found.prior_reach) == ("mixed", ("above", "within", "within"))
+    assert np.isnan([found.worth_low, found.worth_high, found.prior_saved_low[0], found.prior_saved_high[0]]).all()
+    assert found.prior_saved_low[1] == within.prior_saved_low[1]
 
 
 def test_no_split_is_refused() -> None:

@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from soft_labels.distributions import majority_label
-from soft_labels.trust.slices import by_slice
-from soft_labels.trust.ties import tie_names, tie_sensitivity
+from soft_labels.trust.ties import tie_sensitivity
 from tests.trust.simulation import annotate, dirichlet, fuzzed
 
 
@@ -24,19 +23,9 @@ def test_each_rule_is_the_accuracy_of_its_labels() -> None:
     assert found.tied == 400 - len(clear) > 0
     assert found.drop.value == pytest.approx((answers == lowest)[:, clear].mean())
     assert found.drop.low < found.drop.value < found.drop.high
-    values = [found.lowest.value, found.highest.value, found.random.value, found.drop.value]
-    assert found.reach == pytest.approx(max(values) - min(values))
-
-
-def test_every_metric_without_the_tied_items_is_a_slice() -> None:
-    counts = np.array([[2, 2, 0], [3, 1, 0], [1, 2, 2], [0, 0, 5]])
-    predictions = np.full((4, 3), 1 / 3)
-    names = tie_names(counts)
-    assert names == ["tied", "one majority class", "tied", "one majority class"]
-    assert [part.items for part in by_slice(counts, predictions, names)] == [2, 2]
 
 
 def test_where_all_are_tied_nothing_is_left() -> None:
     found = tie_sensitivity(np.array([[1, 1], [2, 2]]), np.array([[0.6, 0.4], [0.3, 0.7]]))
     assert np.isnan(found.drop.value)
-    assert (found.lowest.value, found.highest.value, found.random.value, found.reach) == (0.5, 0.5, 0.5, 0)
+    assert (found.lowest.value, found.highest.value, found.random.value) == (0.5, 0.5, 0.5)
