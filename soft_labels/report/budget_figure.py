@@ -36,7 +36,7 @@ def budget_figure(evidence: Evidence, budgets: Mapping[str, Budget]) -> Figure |
         title="How many annotators are enough?",
         caption="Heads that learned from so many drawn annotators of each item, judged by all annotations of the test "
         "items; bands: 95% intervals over draws, seeds and test items. An item with fewer annotators keeps all of its."
-        + left_out(evidence),
+        + left_out(evidence, {arm for budget in known for arm in budget.arms}),
         description=" ".join(
             _in_words(rows, budget.dataset, arm) for budget in known for arm in shown if arm in budget.arms
         ),

@@ -68,7 +68,7 @@ def loss_figure(evidence: Evidence) -> Figure:
         title="Validation loss by epoch",
         caption="The runs of the first seed on the fixed split, each with its arm's best hyperparameters. Each loss is "
         "counted as its own arm's loss and target say, so heights do not compare across arms; shapes do. Ringed: the "
-        f"epoch that was kept.{left_out(evidence)}",
+        f"epoch that was kept.{left_out(evidence, evidence.trained)}",
         description=" ".join(
             _in_words(name, arm, [row for row in rows if row["arm"] == arm])
             for name, rows in curves.items()

@@ -195,7 +195,7 @@ def _group_rows(one: SetEvidence, arms: Sequence[str]) -> list[Row]:
                 "annotators_by": column,
                 "group": group.name,
                 "items": group.items,
-                "annotations": kept(group.annotations),
+                "annotations": _count(group.annotations),
             },
             arm,
             {**_of("floor", group.floor), **_all_of(agreement(group, _log_pred(one, arm)))},
@@ -242,6 +242,11 @@ def _ends(one: Slice | None, ending: str = "") -> Row:
     """The metrics that are shown of a slice; nothing where it has no items."""
     nothing = Interval(float("nan"), float("nan"), float("nan"))
     return _all_of({f"{name}{ending}": nothing if one is None else one.values[name] for name in _SHOWN})
+
+
+def _count(annotations: float) -> int | float | None:
+    """A number of annotations, which weights may make no whole one."""
+    return int(annotations) if annotations.is_integer() else kept(annotations)
 
 
 def _all_of(found: Mapping[str, Interval]) -> Row:

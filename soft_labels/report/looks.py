@@ -1,6 +1,6 @@
 """How the arms of an experiment are drawn: the same in every figure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from matplotlib.axes import Axes
@@ -29,13 +29,15 @@ def distinct(evidence: Evidence) -> dict[str, Look]:
     return dict(list(looks(evidence).items())[: len(ARMS)])
 
 
-def left_out(evidence: Evidence) -> str:
+def left_out(evidence: Evidence, known: Collection[str] | None = None) -> str:
     """Which arms a plane of lines has no room for; nothing where it holds all.
 
     Args:
         evidence: The experiment.
+        known: The arms that have something to draw; all by default.
     """
-    others = [arm for arm in looks(evidence) if arm not in distinct(evidence)]
+    there = looks(evidence) if known is None else known
+    others = [arm for arm in looks(evidence) if arm in there and arm not in distinct(evidence)]
     return f" Not shown for want of colours: {listed(others)}." if others else ""
 
 

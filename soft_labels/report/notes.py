@@ -164,11 +164,11 @@ GROUPS = (
     "The item's distribution from the annotations of one group alone, for items that someone of it annotated; in "
     "brackets 95% intervals over seeds and items, for a perfect model the range over mixtures. The fewer annotations, "
     "the higher is KL and the lower are entropy correlation and soft accuracy, whatever the model. Distance: squared, "
-    "from the group's distribution, estimated without that bias over items with two annotations of the group. Less "
-    "that from the others: over items with two annotations of both sides; below 0 the head is nearer to this group, "
-    "and where the interval holds 0 nothing is told apart. Intervals are not adjusted for the number of groups. "
-    "Annotators were not drawn at random into groups: what goes with a group may be the cause. The table's CSV file "
-    "has every arm."
+    "from the group's distribution, estimated without that bias over items with two annotations of the group, so that "
+    "by chance it may fall below 0. Less that from the others: over items with two annotations of both sides; below 0 "
+    "the head is nearer to this group, and where the interval holds 0 nothing is told apart. Intervals are not "
+    "adjusted for the number of groups. Annotators were not drawn at random into groups: what goes with a group may "
+    "be the cause. The table's CSV file has every arm."
 )
 LEAKAGE = (
     "Alike: the same input but for case, punctuation and blanks; near duplicates by words and pairs of words (cosine "

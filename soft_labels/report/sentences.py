@@ -64,9 +64,16 @@ def _why(summary: Summary, one: SetSummary) -> list[str]:
         return [f"{_capital(_head(summary.shown))} is the worse one{_about(against)}."]
     shown, base = one.arms[summary.shown].fixed, one.arms[summary.baseline].fixed
     share = (base.overconfidence - shown.overconfidence) / (base.kl - shown.kl)
-    surer = f"{_capital(_head(summary.baseline))} is surer than it is right"
-    reason = surer if share > _MOST else "Little of the difference is overconfidence"
-    return [f"{reason}{_after(summary, one)}."]
+    return [f"{_reason(_head(summary.baseline), base, share)}{_after(summary, one)}."]
+
+
+def _reason(head: str, base: TrustReport, share: float) -> str:
+    """What the baseline's overconfidence has to do with the difference; surer only where its interval says so."""
+    if not share > _MOST:
+        return "Little of the difference is overconfidence"
+    if base.overconfidence_low > 0:
+        return f"{_capital(head)} is surer than it is right"
+    return f"Whether {head} is surer than it is right is not told"
 
 
 def _capital(words: str) -> str:

@@ -84,7 +84,7 @@ def fit_mixtures(counts: Numbers, components: Sequence[int] = COMPONENTS) -> tup
 
     Args:
         counts: ``[N, C]``; some item with more than one annotation, or spread cannot be told from disagreement.
-        components: Numbers of components; those above the number of different rows are left out.
+        components: Numbers of components; those above the number of different shares are left out.
 
     Returns:
         A mixture for each number of components; :func:`best` takes the one with the lowest BIC.
@@ -108,7 +108,8 @@ def fit_mixtures(counts: Numbers, components: Sequence[int] = COMPONENTS) -> tup
             "differ; give counts with several annotators for some items"
         )
     table = _Table.of(rows)
-    return tuple(_fit(table, number) for number in components if number <= len(table.rows))
+    most = len(np.unique(shares(table.rows), axis=0))
+    return tuple(_fit(table, number) for number in components if number <= most)
 
 
 def best(mixtures: Sequence[DirichletMixture]) -> DirichletMixture:

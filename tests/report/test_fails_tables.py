@@ -1,13 +1,20 @@
 """Where heads fail, as tables of the records."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from numpy.typing import NDArray
+from scipy.special import softmax
 
+from soft_labels.commands.reproduce import parse_reproduce
 from soft_labels.report.evidence import Evidence, load_evidence
 from soft_labels.report.fails_tables import group_table, leakage_table, slice_table, tie_table
+from tests.conftest import write_tiny_experiment
 from tests.report.toy_experiment import ToySet, write_experiment
+from tests.toys import SeededEncoder
 
 ITEMS = 40
 
@@ -90,6 +97,56 @@ def test_heads_agree_with_the_group_whose_annotations_they_were_made_from(eviden
     assert len(table.csv().splitlines()) == 1 + 3 * 4
     cells = [column.cell(row) for row in table.rows if row["group"] == "other" for column in table.columns]
     assert "nan" not in " ".join(cells)
+
+
+def write_sides(folder: Path, truth: dict[str, NDArray[np.float64]]) -> None:
+    """A table of four annotators of one side and two of the other an item, and the experiment's data set made of it."""
+    generator = np.random.default_rng(0)
+    rows = ["item,text,annotator,label,side"]
+    for side, people in (("left", 4), ("right", 2)):
+        for item, dist in enumerate(truth[side]):
+            labels = generator.choice(["a", "b", "c"], people, p=dist)
+            rows += [f"{item},text {item},{side}-{who},{label},{side}" for who, label in enumerate(labels)]
+    (folder / "sides.csv").write_text("\n".join(rows), encoding="utf-8")
+    module = {
+        "class_path": "soft_labels.data.TableDataModule",
+        "init_args": {
+            "path": str(folder / "sides.csv"), "uid_column": "item", "text_column": "text", "label_column": "label",
+            "annotator_column": "annotator", "about_annotators": ["side"], "store": str(folder / "store"),
+            "encoder": {"class_path": "tests.toys.SeededEncoder", "init_args": {"width": 8}},
+        },
+    }  # fmt: skip
+    (folder / "data.yaml").write_text(yaml.safe_dump({"data": module}), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_head_trained_on_all_annotators_is_nearer_to_those_who_are_more(tmp_path: Path) -> None:
+    """From a table through training, kept records and nothing else to the table, against the distributions drawn of."""
+    encoder = SeededEncoder(8)
+    logits = encoder.forward(list(range(1_000))).numpy()[:, :3] * 0.7
+    truth = {side: softmax(logits + tilt, axis=1) for side, tilt in (("left", 0), ("right", np.array([-1.5, 0, 1.5])))}
+    config = write_tiny_experiment(tmp_path, seeds=2, redraw_splits=False)
+    write_sides(tmp_path, truth)
+    experiment, plans = parse_reproduce([f"--config={config}", f"--out={tmp_path / 'out'}"])
+    experiment.run(plans)
+    (tmp_path / "sides.csv").unlink()
+    evidence = load_evidence(tmp_path / "out")
+    table, (one,) = group_table(evidence), evidence.sets
+    assert table is not None
+    items = [int(uid) for uid in one.observed["test"].uids]
+    heads = np.stack([judged.logits.softmax(-1).numpy() for judged in one.fixed.judged["soft"]])
+    wanted = {side: float(((heads - dist[items]) ** 2).sum(-1).mean()) for side, dist in truth.items()}
+    found = {row["group"]: row for row in table.rows if row["arm"] == "soft"}
+    for side, other in (("left", "right"), ("right", "left")):
+        row, people = found[side], {"left": 4, "right": 2}[side]
+        assert (row["annotators_by"], row["items"], row["annotations"]) == ("side", len(items), people * len(items))
+        for key, value in (("distance", wanted[side]), ("beside_others", wanted[side] - wanted[other])):
+            told, low, high = (float(row[f"{key}{end}"] or 0) for end in ("", "_low", "_high"))
+            assert abs(told - value) < high - low, (side, key)
+        above = float(row["kl"] or 0) - float(row["floor"] or 0)
+        excess = float((truth[side][items] * np.log(truth[side][items] / heads)).sum(-1).mean())
+        assert abs(above - excess) < 0.25 * float(row["floor"] or 0), side
+    assert float(found["left"]["beside_others_high"] or 0) < 0 < float(found["right"]["beside_others_low"] or 0)
 
 
 def test_annotators_of_whom_nothing_is_known_make_no_table(evidence: Evidence) -> None:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from soft_labels.palette import ARMS, look
 from soft_labels.report.evidence import load_evidence
-from soft_labels.report.looks import distinct, line_keys, looks
+from soft_labels.report.looks import distinct, left_out, line_keys, looks
 from tests.report.toy_experiment import ToySet, many_arms, write_experiment
 
 
@@ -17,6 +17,14 @@ def test_arms_that_the_report_adds_leave_the_others_their_looks(tmp_path: Path) 
     assert list(found) == [*evidence.arms, *evidence.added]
     assert [found[arm] for arm in evidence.arms] == [look(place) for place in range(7)]
     assert list(distinct(evidence)) == list(evidence.arms)[: len(ARMS)]
+
+
+def test_only_arms_that_have_something_to_draw_are_said_to_want_colours(tmp_path: Path) -> None:
+    write_experiment(tmp_path, [ToySet(seeds=1, splits=0, items=8)], many_arms(7))
+    evidence = load_evidence(tmp_path)
+    assert left_out(evidence).startswith(" Not shown for want of colours: arm-5, arm-6")
+    assert left_out(evidence, ["arm-0", "arm-6"]) == " Not shown for want of colours: arm-6."
+    assert left_out(evidence, ["arm-0", "arm-1"]) == ""
 
 
 def test_a_key_shows_line_and_marker_of_its_arm() -> None:

@@ -47,7 +47,7 @@ def told(summary: Summary, arms: dict[str, dict[str, Any]], plain: str, after: s
 
 SURE = {
     **reaching("soft", 0.6, kl=0.4, overconfidence=0.0),
-    **reaching("hard", 0.39, kl=0.5, overconfidence=0.08),
+    **reaching("hard", 0.39, kl=0.5, overconfidence=0.08, overconfidence_low=0.05),
     **reaching("hard_t", 0.55),
 }
 
@@ -70,6 +70,13 @@ def test_what_a_temperature_leaves_is_said(summary: Summary, after: str, words: 
 def test_a_difference_that_is_not_overconfidence_is_said_to_be_none(summary: Summary) -> None:
     arms = {**SURE, **reaching("hard", 0.39, kl=0.5, overconfidence=0.01)}
     assert " Little of the difference is overconfidence: one temperature" in told(summary, arms, "better")
+
+
+def test_a_head_is_surer_only_where_the_interval_leaves_out_nothing(summary: Summary) -> None:
+    arms = {**SURE, **reaching("hard", 0.39, kl=0.5, overconfidence=0.08, overconfidence_low=-0.01)}
+    assert " Whether the hard head is surer than it is right is not told: one temperature" in told(
+        summary, arms, "better"
+    )
 
 
 def test_heads_that_are_not_told_apart_are_said_so_with_their_interval(summary: Summary) -> None:

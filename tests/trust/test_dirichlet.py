@@ -96,3 +96,12 @@ def test_little_and_lopsided_data_are_fitted_without_a_warning(counts: list[list
         assert np.isfinite(fitted.log_likelihood)
         assert fitted.weights.sum() == pytest.approx(1)
         assert np.isfinite(fitted.posterior(np.array(counts)).expected_log()).all()
+
+
+def test_of_few_annotations_no_more_components_are_sought_than_there_are_different_shares() -> None:
+    """Rows of one and of two annotations may be the same shares: six of three classes."""
+    generator = np.random.default_rng(0)
+    truth = dirichlet(generator, 300, 3)
+    counts = np.stack([generator.multinomial(1 + row % 2, dist) for row, dist in enumerate(truth)])
+    assert len(np.unique(counts, axis=0)) == 9
+    assert [len(one.weights) for one in fit_mixtures(counts, [1, 3, 6, 8])] == [1, 3, 6]
