@@ -46,8 +46,9 @@ class TableDataModule(AnnotationDataModule):
         repeats: Which annotation counts where an annotator labels an item again: error, first, last or all.
         missing: Whether a row without a wanted value is an error or left out: error or drop.
         group_column: Column of groups that a split may keep together.
-        about_items: Further columns that describe the item.
-        about_annotators: Further columns that describe the annotator.
+        about_items: Further columns that describe the item; the report slices test items by them.
+        about_annotators: Further columns that describe the annotator, such as gender; the report says by them whom
+            heads agree with, and records keep how often each group chose each class of an item.
         encoding: Encoding of the file; found out by default.
         header: Names of the columns of a file that has no line of names.
         predict_path: Table of new items for ``predict``, with the same columns for id and input; labels are not needed.

@@ -56,6 +56,13 @@ def test_an_svg_file_has_letters_as_text_and_says_what_it_shows(drawing: Drawing
     assert "var(" not in drawing.svg()
 
 
+def test_an_svg_file_has_a_ground_of_its_own_for_dark_pages(drawing: Drawing) -> None:
+    first = next(element for element in ET.fromstring(drawing.svg()).iter(f"{SVG}path"))  # noqa: S314
+    assert first.get("style") == f"fill: {GROUND.light}"
+    width, height = (f"{72 * inches:g}" for inches in (drawing.width, drawing.height))
+    assert (first.get("d") or "").split()[:9] == ["M", "0", height, "L", width, height, "L", width, "0"]
+
+
 def test_a_pdf_file_has_its_fonts_and_no_date(drawing: Drawing) -> None:
     content = drawing.pdf()
     assert content.startswith(b"%PDF-")
