@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from soft_labels.experiment.budget import Budget
@@ -62,7 +63,25 @@ def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
         Section("How these runs were made", _making(evidence)),
     ]
     lead = [set_sentence(summary, one) for one in summary.sets]
-    return Report(_title(evidence), lead, picture, sections, summary_json(summary))
+    return Report(_title(evidence), lead, picture, _once(sections), summary_json(summary))
+
+
+def _once(sections: Sequence[Section]) -> list[Section]:
+    """The same with each note below the first table that has it, and a pointer to that below the others."""
+    under: dict[str, str] = {}
+    return [
+        replace(one, parts=[_noted(part, under) if isinstance(part, Table) else part for part in one.parts])
+        for one in sections
+    ]
+
+
+def _noted(table: Table, under: dict[str, str]) -> Table:
+    """A table without the notes that stand below others, which are written down by note."""
+    elsewhere = list(dict.fromkeys(under[note] for note in table.notes if note in under))
+    fresh = [note for note in table.notes if note not in under]
+    under |= dict.fromkeys(fresh, table.title)
+    pointer = [f"More to know stands below: {'; '.join(elsewhere)}."] if elsewhere else []
+    return replace(table, notes=[*fresh, *pointer])
 
 
 def _title(evidence: Evidence) -> str:

@@ -35,7 +35,7 @@ def spread_figure(evidence: Evidence) -> Figure:
     return Figure(
         name="spread",
         title="From near-consensus to strong disagreement",
-        caption=f"Items at equal steps of label entropy. Bars: share of annotators that chose each class.{_FEW}",
+        caption=f"Items at equal steps of label entropy. Bars: share of annotators that chose each class.{_few(evidence)}",
         description=" ".join(words),
         rows=[row for own in rows for row in own],
         panels=[
@@ -86,7 +86,7 @@ def _heads_figure(
     return Figure(
         name=name,
         title=title,
-        caption=" ".join([caption + _FEW, *(f"No such item in {name}." for name in missing)]),
+        caption=" ".join([caption + _few(evidence), *(f"No such item in {name}." for name in missing)]),
         description=" ".join(
             f"{one.name}, {item.uid}: {_all_in_words(one.index.class_names, item)}." for one, item in shown
         ),
@@ -98,6 +98,11 @@ def _heads_figure(
         layout=_layout(rows, len(said)),
         keys=[Key(_named(who), partial(_sign, colour, place)) for place, (who, colour) in enumerate(said.items())],
     )
+
+
+def _few(evidence: Evidence) -> str:
+    """Which classes are drawn, where not all are."""
+    return _FEW if any(len(one.index.class_names) > _MANY for one in evidence.sets) else ""
 
 
 def _rows(one: SetEvidence, item: ItemExample) -> list[Row]:

@@ -44,3 +44,13 @@ def test_how_the_runs_were_made_is_said_from_the_records(tmp_path: Path) -> None
     assert "Engine of the repeats: lightning." in making.paragraphs[0]
     assert "chaosnli: train/val/test 0.7/0.15/0.15, stratified by majority class" in making.paragraphs[0]
     assert making.paragraphs[1] == "Made with git abc, torch 2.14.1, on Linux, CPU."
+
+
+@pytest.mark.slow
+def test_no_note_stands_twice_and_the_second_table_says_where_it_stands(tmp_path: Path) -> None:
+    tables = built(tmp_path, ToySet(seeds=2, splits=2)).tables()
+    notes = [note for table in tables for note in table.notes if not note.startswith("More to know stands below: ")]
+    assert len(notes) == len(set(notes))
+    full = next(table for table in tables if table.name == "table3-tests-fixed")
+    assert full.notes[-1] == "More to know stands below: Table 3. Soft against hard, seeds on one split."
+    assert not any(note.startswith("Measured on") for note in full.notes)

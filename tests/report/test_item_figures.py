@@ -84,3 +84,9 @@ def test_one_arm_alone_has_no_head_to_set_beside(tmp_path: Path) -> None:
     evidence = load_evidence(tmp_path)
     assert same_class_figure(evidence) is None
     assert median_figure(evidence) is None
+
+
+def test_that_rare_classes_are_not_drawn_is_said_where_there_are_many(evidence: Evidence, tmp_path: Path) -> None:
+    assert "Of more than 5 classes" not in spread_figure(evidence).caption
+    many = evidence_of(tmp_path, ToySet("many", class_names=tuple("abcdefg")))
+    assert "Of more than 5 classes" in spread_figure(many).caption
