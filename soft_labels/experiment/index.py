@@ -37,8 +37,9 @@ class Examples:
 
     Args:
         spread: Items at equal steps of label entropy, from near-consensus to strong disagreement (figure 1).
-        same_class: The test item where the heads of the baseline and of the arm that follows it both name the majority
-            class and their KL differs most (figure 2).
+        same_class: The test item where the heads of the baseline and of the arm that reports set beside it (the first
+            that trains towards soft labels as the paper does, else the first) both name the majority class and their KL
+            differs most (figure 2).
         median: Of the same items the one whose KL differs by the median (figure 5).
     """
 

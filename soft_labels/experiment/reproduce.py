@@ -241,11 +241,13 @@ class DatasetRuns:
             log_arm(arms, arm, [records[run].curve for run in runs.seeds], {})
 
     def _examples(self, own: Mapping[str, ArmRuns]) -> Examples:
-        """The items of the figures, from the first seed of the baseline and of the trained arm that follows it."""
+        """The items of the figures, from the first seed of the baseline and of the arm that reports set beside it."""
         base = self.arms[self.arms.baseline].derived_from or self.arms.baseline
-        shown = [base, *[name for name in own if name != base][:1]]
         store = self.runner.store
         records = store.read()
+        others = [name for name in own if name != base]
+        soft = [name for name in others if records[own[name].best].run_spec.plain_target == "soft"]
+        shown = [base, *[*soft, *others][:1]]
         judged: dict[str, Judged] = {name: store.judged(records[own[name].seeds[0]])["test"] for name in shown}
         return choose_examples(self.data.dataset, judged, self.experiment.keep_texts)
 

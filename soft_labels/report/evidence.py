@@ -15,7 +15,6 @@ from soft_labels.experiment.index import ArmForm, DatasetIndex, ExperimentIndex
 from soft_labels.metrics import METRICS, Judged
 from soft_labels.metrics.table import Metric, defined_for
 from soft_labels.report.paired import Floats
-from soft_labels.report.paper import paper_target
 from soft_labels.runs.predictions import JUDGED_PARTS, Logits, Observations, mean_logits
 from soft_labels.runs.record import RunRecord, rounded
 from soft_labels.runs.store import RecordStore
@@ -126,7 +125,7 @@ class Evidence:
         """By name of an arm, the paper's arm that it is: the first that trains towards a target as the paper does."""
         found: dict[str, str] = {}
         for arm, record in self.sets[0].best.items():
-            target = paper_target(record.run_spec)
+            target = record.run_spec.plain_target
             if target is not None and target not in found.values():
                 found[arm] = target
         return found
@@ -183,7 +182,7 @@ class _Library:
             for arm, form in index.arms.items()
             if form.derived_from is None and arm not in there
         }
-        plain = [arm for arm, spec in specs.items() if arm == index.baseline or paper_target(spec) is not None]
+        plain = [arm for arm, spec in specs.items() if arm == index.baseline or spec.plain_target is not None]
         return {f"{arm}_t": ArmForm({}, arm, TEMPERATURE) for arm in plain if f"{arm}_t" not in index.arms}
 
     def evidence(self, index: DatasetIndex) -> SetEvidence:

@@ -35,7 +35,8 @@ def spread_figure(evidence: Evidence) -> Figure:
     return Figure(
         name="spread",
         title="From near-consensus to strong disagreement",
-        caption=f"Items at equal steps of label entropy. Bars: share of annotators that chose each class.{_few(evidence)}",
+        caption="Items at equal steps of label entropy. Bars: share of annotators that chose each class."
+        + _few(evidence),
         description=" ".join(words),
         rows=[row for own in rows for row in own],
         panels=[

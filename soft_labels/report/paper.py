@@ -6,7 +6,7 @@ Source: Singh, Tiwari, Hasanbeig and Gupta, "Soft-Label Training Preserves Epist
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soft_labels.training.spec import RunSpec, Scheduler
+from soft_labels.training.spec import Scheduler
 
 CITATION = 'Singh et al., "Soft-Label Training Preserves Epistemic Uncertainty", arXiv:2511.14117'
 
@@ -94,22 +94,12 @@ It says neither how ties for the majority class are broken nor how large the par
 """.splitlines()
 
 
-def paper_target(spec: RunSpec) -> str | None:
-    """The arm of the paper that a run is of, whatever this experiment calls it; ``None`` where it is none of them.
-
-    Args:
-        spec: How it was trained.
-    """
-    plain = spec.loss == RunSpec.loss and spec.head == RunSpec.head
-    return spec.target if plain and spec.target in ("hard", "soft") else None
-
-
 def paper_arm(dataset: str, arm: str | None) -> PaperArm | None:
     """The paper's numbers of an arm; ``None`` where the data set or the arm is not the paper's.
 
     Args:
         dataset: The data set's name.
-        arm: The paper's arm, of :func:`paper_target`.
+        arm: The paper's arm, of :attr:`~soft_labels.training.spec.HeadSpec.plain_target`.
     """
     return PAPER[dataset].arms.get(arm) if dataset in PAPER and arm is not None else None
 

@@ -8,7 +8,7 @@ from soft_labels.report import notes
 from soft_labels.report.columns import decimal, integer, paper_columns, paper_moments, plain, spread_column, text
 from soft_labels.report.content import Column, Row, Table, Value
 from soft_labels.report.evidence import Evidence, SetEvidence
-from soft_labels.report.paper import PAPER, paper_arm, paper_target
+from soft_labels.report.paper import PAPER, paper_arm
 from soft_labels.training.kinds import unread
 from soft_labels.training.spec import RunSpec
 
@@ -94,7 +94,7 @@ def _searched(evidence: Evidence) -> list[str]:
 
 def _hyperparameter_row(one: SetEvidence, arm: str, shown: Sequence[str]) -> Row:
     """One arm of Table 2."""
-    best, paper = one.best[arm], paper_arm(one.name, paper_target(one.best[arm].run_spec))
+    best, paper = one.best[arm], paper_arm(one.name, one.best[arm].run_spec.plain_target)
     printed: Sequence[Value] = paper.best if paper else [None] * len(_CHOSEN)
     return {
         "dataset": one.name,

@@ -98,6 +98,12 @@ class HeadSpec:
         """The row of ``soft_labels.training.kinds.HEADS``."""
         return HEADS[self.head]
 
+    @property
+    def plain_target(self) -> str | None:
+        """``hard`` or ``soft`` where head and loss are the defaults, as in the paper; else ``None``."""
+        plain = self.loss == HeadSpec.loss and self.head == HeadSpec.head
+        return self.target if plain and self.target in ("hard", "soft") else None
+
     def settings(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return asdict(self)

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from soft_labels.report.paper import DISAGREEMENTS, PAPER, paper_arm, paper_pair, paper_target
-from soft_labels.training.spec import RunSpec
+from soft_labels.report.paper import DISAGREEMENTS, PAPER, paper_arm, paper_pair
 
 
 def changes(metric: str) -> list[float]:
@@ -23,20 +22,6 @@ def test_the_changes_that_are_named_are_those_of_its_tables(metric: str, place: 
 
 def test_the_data_sets_have_this_packages_names() -> None:
     assert set(PAPER) == {"chaosnli", "popquorn", "cifar10h-hard"}
-
-
-@pytest.mark.parametrize(
-    ("spec", "target"),
-    [
-        (RunSpec("soft", hidden_width=8), "soft"),
-        (RunSpec("hard", lr=0.1), "hard"),
-        (RunSpec("soft", loss="brier"), None),
-        (RunSpec("smoothed", smoothing=0.1), None),
-        (RunSpec("soft", head="logistic"), None),
-    ],
-)
-def test_an_arm_of_the_paper_is_known_by_what_it_is(spec: RunSpec, target: str | None) -> None:
-    assert paper_target(spec) == target
 
 
 def test_numbers_stand_beside_the_papers_data_alone() -> None:

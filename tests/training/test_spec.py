@@ -106,3 +106,17 @@ def test_the_head_of_a_result_has_its_weights(tmp_path: Path) -> None:
     assert all(torch.equal(value, result.state[name]) for name, value in head.state_dict().items())
     with pytest.raises(ValueError, match="wanted a result with its head, got one without"):
         head_of(data, RunResult(result.spec, result.curve, 0, "max_epochs", None))
+
+
+@pytest.mark.parametrize(
+    ("spec", "target"),
+    [
+        (RunSpec("soft", hidden_width=8), "soft"),
+        (RunSpec("hard", lr=0.1), "hard"),
+        (RunSpec("soft", loss="brier"), None),
+        (RunSpec("smoothed", smoothing=0.1), None),
+        (RunSpec("soft", head="logistic"), None),
+    ],
+)
+def test_an_arm_of_the_paper_is_known_by_what_it_is(spec: RunSpec, target: str | None) -> None:
+    assert spec.plain_target == target
