@@ -50,7 +50,7 @@ def effect_figure(evidence: Evidence, summary: Summary) -> Figure | None:
         title=f"Every arm against {evidence.baseline}",
         caption=f"Difference from {evidence.baseline} (arm less {evidence.baseline}) with its 95% interval. Filled: "
         "told apart after Holm's method; hollow: not told apart. Accuracy in percentage "
-        "points.",
+        f"points.{_untested([one for view, one in found if view == 'fixed'])}",
         description=" ".join(_effect_in_words(row) for row in rows),
         rows=rows,
         panels=panels,
@@ -61,6 +61,13 @@ def effect_figure(evidence: Evidence, summary: Summary) -> Figure | None:
             Key("not told apart", partial(_sign, "o", False)),
         ],
     )
+
+
+def _untested(found: Sequence[Comparison]) -> str:
+    """Which arms of one split are hollow since there is nothing to test them by."""
+    tested = {one.arm for one in found if not math.isnan(one.holm_p)}
+    others = list(dict.fromkeys(one.arm for one in found if one.arm not in tested))
+    return f" On one split hollow since it cannot be tested: {listed(others)}." if others else ""
 
 
 def _of(rows: Sequence[Row], dataset: str, metric: str) -> list[Row]:

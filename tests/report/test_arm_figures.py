@@ -68,6 +68,15 @@ def test_every_difference_is_drawn_with_its_interval(evidence: Evidence, views: 
     assert [line[2] for line in lines[1:-1:2]] == ["o" if row["repeats"] == "fixed" else "D" for row in rows]
 
 
+def test_what_cannot_be_tested_is_named_as_such(evidence: Evidence, views: list[View]) -> None:
+    comparisons = views[0].comparisons
+    untested = [replace(one, holm_p=math.nan) for one in comparisons]
+    for given, words in ((comparisons, ""), (untested, " On one split hollow since it cannot be tested: soft.")):
+        figure = effect_figure(evidence, with_effects(evidence, {"fixed": given}))
+        assert figure is not None
+        assert figure.caption.endswith(f"Accuracy in percentage points.{words}")
+
+
 def test_what_is_not_told_apart_is_hollow(evidence: Evidence, views: list[View]) -> None:
     cases = []
     for p_value in (0.001, 0.9):

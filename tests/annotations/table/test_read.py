@@ -238,3 +238,15 @@ def test_a_line_nested_without_end_is_a_text(tmp_path: Path) -> None:
     path.write_text(f'{good}{{"item": "2", "text": {nested}, "label": "b"}}\n', encoding="utf-8")
     data = read_table(path, TableSettings(label_column="label", text_column="text"))
     assert list(data.inputs) == ["x", nested]
+
+
+def test_annotations_of_groups_add_up_to_the_counts_where_rows_stand_for_several(tmp_path: Path) -> None:
+    lines = ["id,who,text,label,n,side", "a,w1,first,no,2,left", "a,w2,first,yes,0.5,right", "b,w1,second,yes,1,left"]
+    data = read_long(save(tmp_path, lines), count_column="n", about_annotators=["side"])
+    people = data.annotations
+    assert people is not None
+    groups = people.counts_by_group([str(side) for side in people.about["side"]], (2, 2))
+    assert {side: counts.tolist() for side, counts in groups.items()} == {
+        "left": [[2, 0], [0, 1]], "right": [[0, 0.5], [0, 0]]
+    }  # fmt: skip
+    assert sum(groups.values()).tolist() == data.label_counts.tolist()  # type: ignore[union-attr]
