@@ -18,9 +18,9 @@ class Annotations:
     """Every annotation by itself.
 
     Args:
-        item: int64 ``[A]`` positions among the data set's items.
-        annotator: int64 ``[A]`` positions in ``annotators``.
-        label: int64 ``[A]`` positions among the classes.
+        item: int32 ``[A]`` positions among the data set's items.
+        annotator: int32 ``[A]`` positions in ``annotators``.
+        label: int16 ``[A]`` positions among the classes.
         annotators: The annotators' ids.
         about: Columns that describe the annotators, one value an annotator.
         weight: float64 ``[A]`` as how many annotations each counts; ``None`` where each counts as one.
@@ -58,8 +58,8 @@ class Annotations:
             rows: Positions among the ``items`` items, each at most once.
             items: How many items there were.
         """
-        place = torch.full((items,), -1, dtype=torch.long)
-        place[torch.as_tensor(rows, dtype=torch.long)] = torch.arange(len(rows))
+        place = torch.full((items,), -1, dtype=torch.int32)
+        place[torch.as_tensor(rows, dtype=torch.long)] = torch.arange(len(rows), dtype=torch.int32)
         moved = place[self.item]
         kept = moved >= 0
         weight = None if self.weight is None else self.weight[kept]
@@ -100,8 +100,9 @@ class Annotations:
         Returns:
             From 0 to 1; nan for an annotator without annotations.
         """
-        agreed = (self.label == majority[self.item]).double()
-        return torch.bincount(self.annotator, agreed, minlength=len(self.annotators)) / self.by_annotator()
+        agreed = self.label == majority.to(self.label.dtype)[self.item]
+        numbers = torch.bincount(self.annotator[agreed], minlength=len(self.annotators))
+        return numbers.double() / self.by_annotator()
 
 
 def krippendorff_alpha(

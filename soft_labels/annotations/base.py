@@ -152,4 +152,5 @@ class AnnotatedData:
 
     def sorted_by_uid(self) -> "AnnotatedData":
         """The same items ordered by uid, so that nothing downstream depends on the order of a file's rows."""
-        return self.take(sorted(range(len(self)), key=self.uids.__getitem__))
+        order = sorted(range(len(self)), key=self.uids.__getitem__)
+        return self if order == list(range(len(self))) else self.take(order)

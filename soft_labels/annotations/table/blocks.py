@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soft_labels.annotations.base import Input, Items, Modality
+from soft_labels.annotations.table.database import working_database
+from soft_labels.annotations.table.gather import first_of_each
 from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.names import column_of
 from soft_labels.annotations.table.pictures import images_of
-from soft_labels.annotations.table.rows import ROW, ROW_NUMBER, Work, check_one_value, prepare, take_rows
+from soft_labels.annotations.table.rows import ROW_NUMBER, Work, check_one_value, prepare, take_rows
 from soft_labels.annotations.table.settings import TableSettings
-from soft_labels.annotations.table.source import open_source, working_database
+from soft_labels.annotations.table.source import open_source
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class ItemBlocks:
         """
         for start in range(0, self.total, rows):
             block = self.work.rows(
-                f"SELECT * EXCLUDE (place) FROM items WHERE place > {start} AND place <= {start + rows} ORDER BY place"
+                f"SELECT * FROM items WHERE rowid >= {start} AND rowid < {start + rows} ORDER BY rowid"
             )
             uids, *shown = zip(*block, strict=True)
             yield Items(uids, self._inputs(shown), self.modality)
@@ -78,9 +80,7 @@ def item_blocks(path: Path, settings: TableSettings, uid_given: bool) -> Iterato
         work.check_left("rows")
         shown, modality = settings.shown
         check_one_value(work, list(shown))
-        picked = ", ".join(f"arg_min({ours}, {ROW}) AS {ours}" for ours in shown)
-        work.run("CREATE TABLE items AS SELECT *, row_number() OVER () AS place FROM (SELECT uid, "
-                 f"{picked} FROM rows GROUP BY uid ORDER BY min({ROW}))")  # fmt: skip
+        work.run(f"CREATE TABLE items AS {first_of_each(shown, 'rowid')}")
         work.run("DROP TABLE rows")
         total: int = work.value("SELECT count(*) FROM items")
         yield ItemBlocks(work, modality, total, (*place.notes, *notes, *work.warnings, *_left_out(work, total)))

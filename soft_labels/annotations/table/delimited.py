@@ -169,23 +169,29 @@ def write_anew(path: Path, encoding: str, dialect: Dialect, folder: Path, has_he
     tried = []
     for reading in _READINGS:
         uneven = _copy(path, encoding, dialect, reading, copy, has_header)
-        if not uneven:
+        if not uneven.rows:
             return copy, reading.words
         tried.append(uneven)
-    raise DataError(f"{path}, {min(tried, key=len).message()}")
+    raise DataError(f"{path}, {min(tried, key=lambda uneven: uneven.rows).message()}")
 
 
-class _Uneven(list[tuple[int, int]]):
-    """Rows with another number of fields than the header: where and how many fields."""
+@dataclass
+class _Uneven:
+    """Rows with another number of fields than the header: how many, and where the first is and how many fields."""
 
-    def __init__(self, wanted: int) -> None:
-        super().__init__()
-        self.wanted = wanted
+    wanted: int
+    rows: int = 0
+    first: tuple[int, int] = (0, 0)
+
+    def add(self, row: int, fields: int) -> None:
+        """One more."""
+        self.first = self.first if self.rows else (row, fields)
+        self.rows += 1
 
     def message(self) -> str:
         """The first of them, and how many there are."""
-        row, fields = self[0]
-        alike = f" ({len(self):,} rows differ so)" if len(self) > 1 else ""
+        row, fields = self.first
+        alike = f" ({self.rows:,} rows differ so)" if self.rows > 1 else ""
         return (
             f"row {row} (a header is not counted): {fields} fields, but the header has {self.wanted}{alike}; put cells "
             "that hold the delimiter or a line end in double quotes, or remove lines above the header"
@@ -203,11 +209,11 @@ def _copy(path: Path, encoding: str, dialect: Dialect, reading: _Reading, copy: 
         try:
             for number, row in enumerate(rows, start=1):
                 if len(row) != len(dialect.columns) or not reading.takes(row, dialect):
-                    uneven.append((number, len(row)))
+                    uneven.add(number, len(row))
                 else:
                     writer.writerow(row)
         except csv.Error:
-            uneven.append((number + 1, 0))
+            uneven.add(number + 1, 0)
     return uneven
 
 

@@ -9,6 +9,7 @@ from soft_labels.annotations.table import roles
 from soft_labels.annotations.table.arrays import ARRAY, ROW_OF_ARRAY
 from soft_labels.annotations.table.cells import cleaned
 from soft_labels.annotations.table.classes import NO_ANSWERS
+from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.encoding import suffix_of
 from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.names import identifier
@@ -16,7 +17,7 @@ from soft_labels.annotations.table.presets import DOUBTS, nested_records, recogn
 from soft_labels.annotations.table.profile import Column, profile
 from soft_labels.annotations.table.rows import Work, join, load, open_lists, prepare
 from soft_labels.annotations.table.settings import Guess, TableSettings
-from soft_labels.annotations.table.source import Source, open_source, working_database
+from soft_labels.annotations.table.source import Source, open_source
 from soft_labels.annotations.table.words import ANNOTATOR, is_uid
 from soft_labels.errors import ConfigError, DataError
 

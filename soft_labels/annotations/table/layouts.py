@@ -1,12 +1,13 @@
 """One row an annotation, from a table of any form.
 
-Each form makes the table ``answers``: who answered what about which item, with the labels of the answer as a list (one
-label in most tables) and how many annotations it stands for. From there on all forms are one.
+Each form makes the ``answers``: who answered what about which item, with the labels of the answer as a list (one label
+in most tables) and how many annotations it stands for. From there on all forms are one.
 """
 
 from collections.abc import Sequence
 
 from soft_labels.annotations.base import MOST_COUNT
+from soft_labels.annotations.table.answers import NOBODY, make_answers, spelled
 from soft_labels.annotations.table.cells import as_text, cleaned
 from soft_labels.annotations.table.classes import as_written
 from soft_labels.annotations.table.names import literal
@@ -38,9 +39,10 @@ def roles_of(work: Work) -> dict[str, str]:
 
 
 def make_annotations(work: Work) -> None:
-    """Make the table ``annotations``: ``uid``, ``annotator`` (or null), ``label`` and ``n``, a row each.
+    """Make the view ``annotations``: numbers of ``item`` and ``who`` (or null), ``label``, ``class`` and ``n``.
 
-    In the forms that count, a label is the position of its class where the table does not name it.
+    In the forms that count, a label is the position of its class where the table does not name it. The classes are
+    still open: they come into the table ``meanings``, which has a row for each label of an answer.
 
     Raises:
         DataError: A label or count is missing or malformed, or an annotator labels an item again.
@@ -58,10 +60,14 @@ def make_annotations(work: Work) -> None:
     _several(work)
     _repeats(work)
     work.run(
-        f"CREATE TABLE annotations AS SELECT {ROW}, uid, annotator, unnest(labels) AS label, "
-        f"{'n / len(labels)' if work.settings.several == 'share' else 'n'} AS n FROM answers WHERE n > 0"
+        "CREATE TABLE meanings AS SELECT answer, unnest(labels) AS label, len(labels) AS labels, "
+        "NULL::SMALLINT AS class FROM spelled"
     )
-    work.run("DROP TABLE answers")
+    n = "g.n / m.labels" if work.settings.several == "share" else "g.n"
+    work.run(
+        f"CREATE VIEW annotations AS SELECT g.{ROW}, g.item, g.who, m.label, m.class, {n} AS n FROM given g "
+        "JOIN meanings m USING (answer) WHERE g.n > 0"
+    )
 
 
 def settle_uids(work: Work) -> None:
@@ -69,6 +75,8 @@ def settle_uids(work: Work) -> None:
     settings = work.settings
     whole = settings.form in {"counts", "by_label"} or (settings.form == "list" and settings.annotator_column is None)
     if not whole or settings.repeats == "all":
+        return
+    if not work.rows("SELECT uid FROM rows GROUP BY uid HAVING count(*) > 1 LIMIT 1"):
         return
     first = "min" if settings.repeats in {"error", "first"} else "max"
     work.run(
@@ -85,18 +93,9 @@ def settle_uids(work: Work) -> None:
 _CURE = "keep one of the rows, or set repeats: first, last or all"
 
 
-def _answers(
-    work: Work, label: str, annotator: str = "cleaned(annotator)", n: str = "1.0", source: str = "rows"
-) -> None:
-    """The table of answers, from a column of labels; a cell that holds a list is one answer of several labels."""
-    who = annotator if work.settings.annotator_column or annotator != "cleaned(annotator)" else "NULL::VARCHAR"
-    several = work.value(f"SELECT count(*) FROM {source} WHERE {label} LIKE '[%'")
-    cell = f"CASE WHEN {label} LIKE '[%' THEN cell_list({label}) ELSE [{label}] END"
-    listed = f"list_transform({cell}, lambda one: cleaned(one))"
-    labels = listed if several else f"[cleaned({label})]"
-    work.run(
-        f"CREATE TABLE answers AS SELECT {ROW}, uid, {who} AS annotator, {labels} AS labels, {n} AS n FROM {source}"
-    )
+def _annotator(work: Work) -> str:
+    """The column of annotators, where the table has one."""
+    return "annotator" if work.settings.annotator_column else NOBODY
 
 
 def _long(work: Work) -> None:
@@ -106,7 +105,7 @@ def _long(work: Work) -> None:
         require(work, "n", work.settings.count_column)
         _check_counts(work, "n", work.settings.count_column)
         n = "trimmed(n)::DOUBLE"
-    _answers(work, "label", n=n)
+    make_answers(work, "label", _annotator(work), n)
     _no_labels(work)
 
 
@@ -114,8 +113,7 @@ def _no_labels(work: Work) -> None:
     """An answer without a label is a missing value."""
     column = str(work.settings.label_column)
     work.settle(
-        "answers",
-        "labels IS NULL OR len(labels) = 0 OR list_contains(list_transform(labels, lambda one: one IS NULL), true)",
+        "given", spelled("labels IS NULL OR len(labels) = 0 OR len(list_filter(labels, lambda one: one IS NULL)) > 0"),
         f"no value in column {_braces(column)!r}", f"no value in column {column!r}", "fill it in or remove the row",
     )  # fmt: skip
 
@@ -170,7 +168,7 @@ def _refuse_zero(work: Work, total: str) -> None:
 def _count_answers(work: Work, counted: Sequence[str]) -> None:
     """One answer a class of each row, from structs of label and number."""
     work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest([{', '.join(counted)}], recursive := true) FROM rows")
-    _answers(work, "label", "NULL::VARCHAR", "n", "unfolded")
+    make_answers(work, "label", n="n", source="unfolded")
     work.run("DROP TABLE unfolded")
 
 
@@ -181,7 +179,8 @@ def _wide(work: Work) -> None:
     work.settle("rows", f"({filled}) = 0", "no annotation", "no annotation", "remove the item or give it annotations")
     cells = ", ".join(f"{{'who': {literal(name)}, 'label': label_{place}}}" for place, name in enumerate(columns))
     work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest([{cells}], recursive := true) FROM rows")
-    _answers(work, "label", "who", source="(SELECT * FROM unfolded WHERE label IS NOT NULL)")
+    work.run("DELETE FROM unfolded WHERE label IS NULL")
+    make_answers(work, "label", "who", source="unfolded")
     work.run("DROP TABLE unfolded")
 
 
@@ -197,13 +196,9 @@ def _one_hot(work: Work) -> None:
     marked = ", ".join(
         f"CASE WHEN lower(cleaned(count_{place})) IN {YES} THEN '{place}' END" for place in range(len(columns))
     )
-    who = "cleaned(annotator)" if work.settings.annotator_column else "NULL::VARCHAR"
-    work.run(
-        f"CREATE TABLE answers AS SELECT {ROW}, uid, {who} AS annotator, "
-        f"list_filter([{marked}], lambda one: one IS NOT NULL) AS labels, 1.0 AS n FROM rows"
-    )
+    make_answers(work, f"list_filter([{marked}], lambda one: one IS NOT NULL)", _annotator(work), listed=True)
     work.settle(
-        "answers", "len(labels) = 0", "no class is marked", "no class is marked",
+        "given", spelled("len(labels) = 0"), "no class is marked", "no class is marked",
         "mark one, leave the row out by where",
     )  # fmt: skip
 
@@ -218,9 +213,9 @@ def _list(work: Work) -> None:
             f"column {_braces(column)!r} has {{0}} labels but {_braces(who)!r} {{1}} annotators", "correct the row",
             "len(cell_list(label))", "len(cell_list(annotator))",
         )  # fmt: skip
-    people = ", unnest(cell_list(annotator)) AS who" if who else ", NULL::VARCHAR AS who"
+    people = ", unnest(cell_list(annotator)) AS who" if who else f", {NOBODY} AS who"
     work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest(cell_list(label)) AS label{people} FROM rows")
-    _answers(work, "label", "cleaned(who)", source="unfolded")
+    make_answers(work, "label", "who", source="unfolded")
     work.run("DROP TABLE unfolded")
     _no_labels(work)
 
@@ -228,7 +223,7 @@ def _list(work: Work) -> None:
 def _by_annotator(work: Work) -> None:
     """A cell {annotator: label}."""
     _unfold_pairs(work, "{annotator: label}")
-    _answers(work, "pair[2]", "cleaned(pair[1])", source="unfolded")
+    make_answers(work, "pair[2]", "pair[1]", source="unfolded")
     work.run("DROP TABLE unfolded")
     _no_labels(work)
 
@@ -268,18 +263,15 @@ def _by_label(work: Work) -> None:
     _check_most(work, "tallies", number, "n", column)
     work.run(f"CREATE TEMP VIEW empty AS SELECT {ROW} FROM tallies GROUP BY 1 HAVING sum(coalesce({number}, 0)) = 0")
     _refuse_zero(work, f"SELECT count(*) - 1 FROM empty WHERE empty.{ROW} = rows.{ROW} HAVING count(*) > 0")
-    _answers(work, "label", "NULL::VARCHAR", f"coalesce({number}, 0)", "tallies")
-    work.run("DELETE FROM answers WHERE uid NOT IN (SELECT uid FROM rows)")
+    make_answers(work, "label", n=f"coalesce({number}, 0)", source="tallies")
     work.run("DROP VIEW empty")
     work.run("DROP TABLE tallies")
 
 
 def _check_lists(work: Work, column: str) -> None:
     """All lists of counts have as many entries."""
-    work.run(
-        "CREATE OR REPLACE TEMP VIEW sized AS SELECT *, len(cell_list(label)) AS size, "
-        f"first_value(len(cell_list(label))) OVER (ORDER BY {ROW}) AS wanted FROM rows"
-    )
+    first = work.value(f"SELECT len(cell_list(label)) FROM rows ORDER BY {ROW} LIMIT 1")
+    work.run(f"CREATE TEMP VIEW sized AS SELECT *, len(cell_list(label)) AS size, {first} AS wanted FROM rows")
     work.refuse(
         "sized", "size <> wanted", f"column {_braces(column)!r} has {{0}} counts, but {{1}} in the first row",
         "give each class a count in every row", "size", "wanted",
@@ -294,7 +286,7 @@ def _ignore(work: Work) -> None:
             f"{literal(cleaned(str(old)))}: {literal(_label(new))}" for old, new in settings.rename_labels.items()
         )
         renamed = f"coalesce((MAP {{{pairs}}})[one], one)"
-        work.run(f"UPDATE answers SET labels = list_transform(labels, lambda one: {renamed})")
+        work.run(f"UPDATE spelled SET labels = list_transform(labels, lambda one: {renamed})")
     if settings.ignore_labels:
         labels = [label for (label,) in work.rows("SELECT DISTINCT unnest(labels) FROM answers")]
         wanted = [cleaned(label) for label in as_written(settings.ignore_labels, labels, "ignore_labels")]
@@ -302,14 +294,14 @@ def _ignore(work: Work) -> None:
         counts = work.rows("SELECT one, count(*) FROM (SELECT unnest(labels) AS one FROM answers) "
                            f"WHERE one IN ({ignored}) "
                            "GROUP BY one ORDER BY one")  # fmt: skip
-        work.run(f"UPDATE answers SET labels = list_filter(labels, lambda one: one NOT IN ({ignored}))")
-        work.run("DELETE FROM answers WHERE len(labels) = 0")
+        work.run(f"UPDATE spelled SET labels = list_filter(labels, lambda one: one NOT IN ({ignored}))")
+        work.run(f"DELETE FROM given WHERE {spelled('len(labels) = 0')}")
         for label, count in counts:
             work.dropped[f"label {label!r} is ignored"] = count
         unknown = set(wanted) - {label for label, _ in counts}
         if unknown:
             work.warnings.append(f"ignore_labels names labels that do not occur: {', '.join(sorted(unknown))}")
-    work.check_left("answers")
+    work.check_left("given")
 
 
 def _label(label: Label) -> str:
@@ -319,7 +311,7 @@ def _label(label: Label) -> str:
 
 def _several(work: Work) -> None:
     """Several labels in one answer: refused, or as the setting says."""
-    work.run("UPDATE answers SET labels = list_distinct(labels) WHERE len(labels) > 1")
+    work.run("UPDATE spelled SET labels = list_distinct(labels) WHERE len(labels) > 1")
     several = work.settings.several
     if several == "error":
         work.refuse(
@@ -328,27 +320,23 @@ def _several(work: Work) -> None:
             "array_to_string(list_sort(labels), ', ')",
         )  # fmt: skip
     elif several == "drop":
-        work.leave_out("answers", "len(labels) > 1", "several labels in one answer (several: drop)")
-    elif count := work.value("SELECT count(*) FROM answers WHERE len(labels) > 1"):
+        work.leave_out("given", spelled("len(labels) > 1"), "several labels in one answer (several: drop)")
+    elif count := work.value(f"SELECT count(*) FROM given WHERE {spelled('len(labels) > 1')}"):
         work.notes.append(f"{count:,} answers of several labels (several: {several})")
 
 
 def _repeats(work: Work) -> None:
     """An annotator who labels an item again: refused, or as the setting says."""
     repeats = work.settings.repeats
-    if repeats == "all" or not work.value("SELECT count(annotator) FROM answers"):
+    again = "FROM given WHERE who IS NOT NULL"
+    if repeats == "all" or not work.rows(f"SELECT item {again} GROUP BY item, who HAVING count(*) > 1 LIMIT 1"):
         return
-    if not work.rows(
-        "SELECT uid FROM answers WHERE annotator IS NOT NULL GROUP BY uid, annotator HAVING count(*) > 1 LIMIT 1"
-    ):
-        return
-    order = f"{ROW} DESC, rowid DESC" if repeats == "last" else f"{ROW}, rowid"
+    order = "DESC" if repeats == "last" else "ASC"
     work.run(
-        "CREATE TABLE ordered AS SELECT *, annotator IS NOT NULL AND "
-        f"row_number() OVER (PARTITION BY uid, annotator ORDER BY {order}) > 1 AS again FROM answers"
+        f"CREATE TABLE repeated AS SELECT place {again} "
+        f"QUALIFY row_number() OVER (PARTITION BY item, who ORDER BY place {order}) > 1"
     )
-    work.run("DROP TABLE answers")
-    work.run("ALTER TABLE ordered RENAME TO answers")
+    repeated = "place IN (SELECT place FROM repeated)"
     if repeats == "error":
-        work.refuse("answers", "again", "annotator {0!r} labels item {1!r} again", _CURE, "annotator", "uid")
-    work.leave_out("answers", "again", f"an annotator labels an item again (repeats: {repeats})")
+        work.refuse("answers", repeated, "annotator {0!r} labels item {1!r} again", _CURE, "annotator", "uid")
+    work.leave_out("given", repeated, f"an annotator labels an item again (repeats: {repeats})")

@@ -10,6 +10,7 @@ from soft_labels.errors import DataError
 
 KEY, VALUE = "key", "value"
 Kind = Literal["newline_delimited", "array"]
+_LOOK = 1 << 12
 
 
 def direct_format(path: Path, encoding: str) -> Kind | None:
@@ -26,13 +27,15 @@ def direct_format(path: Path, encoding: str) -> Kind | None:
         DataError: The file is empty.
     """
     with open_text(path, encoding) as file:
+        start = file.read(_LOOK).lstrip()
+    if start.startswith("["):  # perhaps one line that is larger than memory
+        return "array"
+    with open_text(path, encoding) as file:
         lines = (line.strip() for line in file)
         filled = (line for line in lines if line)
         first, second = next(filled, ""), next(filled, "")
     if not first:
         raise DataError(f"{path}: empty; a table needs at least one row")
-    if first.startswith("["):
-        return "array"
     return "newline_delimited" if second.startswith("{") and _is_json(first) else _single(first, path)
 
 
@@ -144,15 +147,15 @@ def write_lines(records: Iterable[dict[str, Any]], path: Path) -> Path:
 
 def first_bad_line(path: Path, encoding: str) -> str:
     """Say which line of a JSON lines file is no object, and how many are like it; empty where all are."""
-    bad = []
+    count, first = 0, (0, "")
     with open_text(path, encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip() and not _is_object(line):
-                bad.append((number, line.strip()[:40]))
-    if not bad:
-        return ""
-    alike = f" ({len(bad):,} lines are so)" if len(bad) > 1 else ""
-    return f"line {bad[0][0]}: wanted one JSON object, got {bad[0][1]!r}{alike}; is the file truncated?"
+                first = first if count else (number, line.strip()[:40])
+                count += 1
+    alike = f" ({count:,} lines are so)" if count > 1 else ""
+    said = f"line {first[0]}: wanted one JSON object, got {first[1]!r}{alike}; is the file truncated?"
+    return said if count else ""
 
 
 def _is_object(line: str) -> bool:

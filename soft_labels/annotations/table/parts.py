@@ -6,8 +6,9 @@ from pathlib import Path
 
 from soft_labels.annotations.table import cells
 from soft_labels.annotations.table.cells import cleaned
+from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.names import identifier
-from soft_labels.annotations.table.source import Source, open_source, working_database
+from soft_labels.annotations.table.source import Source, open_source
 from soft_labels.annotations.table.words import PART_COLUMN, UID
 from soft_labels.errors import DataError
 

@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from soft_labels.annotations.annotators import About, Annotations, Reading
+from soft_labels.annotations.annotators import Reading
 from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
 from soft_labels.annotations.table.classes import as_written, checked_classes, label_warnings, resolve_classes
+from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.encoding import COMPRESSED
+from soft_labels.annotations.table.gather import about, annotations_of, counts_of, inputs_of, named_about
 from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.layouts import make_annotations, roles_of, settle_uids
 from soft_labels.annotations.table.pictures import check_images, images_of
-from soft_labels.annotations.table.rows import ROW, Work, check_one_value, prepare, take_rows
+from soft_labels.annotations.table.rows import Work, check_one_value, prepare, take_rows
 from soft_labels.annotations.table.settings import TableSettings
-from soft_labels.annotations.table.source import working_database
 from soft_labels.errors import ConfigError
 
 
@@ -75,33 +76,27 @@ def read_items(path: Path | Sequence[Path], settings: TableSettings) -> Items:
         take_rows(work, folder, {})
         shown, modality = settings.shown
         check_one_value(work, list(shown))
-        items = _items(work, len(shown))
+        items = inputs_of(work, len(shown))
     return Items(tuple(items[0]), _inputs(work.path, items[0], items[1:], modality), modality)
 
 
-def _items(work: Work, inputs: int, where: str = "true") -> list[list[str]]:
-    """The uids in order, and each item's inputs as in its first row."""
-    columns = ", ".join(f"arg_min(input_{place}, {ROW})" for place in range(inputs))
-    found = work.rows(f"SELECT uid, {columns} FROM rows WHERE {where} GROUP BY uid ORDER BY uid")
-    return [list(column) for column in zip(*found, strict=True)] or [[] for _ in range(inputs + 1)]
-
-
 def _with_classes(work: Work) -> tuple[str, ...]:
-    """The classes; the annotations get a column ``class``, the label's position among them."""
+    """The classes; each label of an answer gets its ``class``, the position among them."""
     settings = work.settings
     labels = [label for (label,) in work.rows("SELECT DISTINCT label FROM annotations ORDER BY label")]
     names, place_of = _named(work, labels)
-    work.run("CREATE TABLE classes (label VARCHAR, class BIGINT)")
+    work.run("CREATE TABLE classes (label VARCHAR, class SMALLINT)")
     work.database.executemany(
         "INSERT INTO classes VALUES (?, ?)", [[label, place] for label, place in place_of.items()]
     )
-    work.run("CREATE TABLE chosen AS SELECT a.*, c.class FROM annotations a LEFT JOIN classes c USING (label)")
-    work.run("DROP TABLE annotations")
+    work.run("UPDATE meanings SET class = c.class FROM classes c WHERE meanings.label = c.label")
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     cure = "correct the row or class_names, or set rename_labels or ignore_labels"
     if settings.scale is not None:
         cure = "correct the row or scale"
-    work.refuse("chosen", "class IS NULL", f"label {{0!r}} is none of the classes {_format(listed)}", cure, "label")
+    work.refuse(
+        "annotations", "class IS NULL", f"label {{0!r}} is none of the classes {_format(listed)}", cure, "label"
+    )
     return names
 
 
@@ -142,23 +137,20 @@ def _are_positions(labels: Sequence[str], class_names: Sequence[object]) -> bool
 def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: int) -> AnnotatedData:
     """The record, from the tables of rows and chosen classes."""
     settings = work.settings
-    lost = work.value("SELECT count(DISTINCT uid) FROM rows WHERE uid NOT IN (SELECT uid FROM chosen)")
-    if lost:
+    counts = counts_of(work, len(classes))
+    kept = counts.any(1)
+    if lost := len(kept) - int(kept.sum()):
         work.warnings.append(f"{lost:,} items have lost all their annotations and are left out")
-    uids, *shown = _items(work, inputs, "uid IN (SELECT uid FROM chosen)")
-    work.run("CREATE TABLE places AS SELECT uid, row_number() OVER (ORDER BY uid) - 1 AS item "
-             "FROM (SELECT DISTINCT uid FROM chosen)")  # fmt: skip
-    counts = np.zeros((len(uids), len(classes)))
-    summed = work.run("SELECT item, class, sum(n) AS n FROM chosen JOIN places USING (uid) GROUP BY ALL").fetchnumpy()
-    counts[summed["item"], summed["class"]] = summed["n"]
+    counts = counts[kept] if lost else counts
+    uids, *shown = (list(compress(column, kept)) if lost else column for column in inputs_of(work, inputs))
     totals = dict(zip(classes, counts.sum(0).tolist(), strict=True))
     single = bool((counts.sum(1) == 1).all()) and len(uids) > 2
     known = settings.scale is not None or settings.class_names is not None
-    groups = _about(work, ["grp"], "item").get("grp") if settings.group_column else None
-    about = dict(_named_about(work, settings.about_items, "item_about", "item"))
+    groups = about(work, ["grp"], "uid", uids)["grp"] if settings.group_column else None
+    described = dict(named_about(work, settings.about_items, "item_about", "uid", uids))
     if settings.split_column is not None:
-        about[settings.split_column] = _about(work, ["part"], "item")["part"]
-    annotations = _annotations(work)
+        described[settings.split_column] = about(work, ["part"], "uid", uids)["part"]
+    annotations = annotations_of(work, kept)
     return AnnotatedData(
         name=settings.name or _name(work.path),
         uids=tuple(uids),
@@ -169,7 +161,7 @@ def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: in
         ordinal=settings.ordinal,
         groups=groups,  # type: ignore[arg-type]
         annotations=annotations,
-        about=about,
+        about=described,
         reading=Reading(
             work.rows_read,
             work.dropped,
@@ -183,48 +175,6 @@ def _name(path: Path) -> str:
     """The file's name without what says its kind."""
     plain = path.with_suffix("") if path.suffix.lower() == COMPRESSED else path
     return path.name if path.is_dir() else plain.stem
-
-
-def _annotations(work: Work) -> Annotations | None:
-    """Every annotation by itself, where annotators are known."""
-    if not work.value("SELECT count(annotator) FROM chosen"):
-        return None
-    annotators = [who for (who,) in work.rows("SELECT DISTINCT annotator FROM chosen ORDER BY annotator")]
-    work.run("CREATE TABLE people AS SELECT annotator, row_number() OVER (ORDER BY annotator) - 1 AS who "
-             "FROM (SELECT DISTINCT annotator FROM chosen)")  # fmt: skip
-    found = work.run(
-        "SELECT item, who, class, n FROM chosen JOIN places USING (uid) JOIN people USING (annotator) "
-        "ORDER BY item, who, class"
-    ).fetchnumpy()
-    item, who, label = (torch.from_numpy(np.array(found[name], dtype=np.int64)) for name in ("item", "who", "class"))
-    about = _named_about(work, work.settings.about_annotators, "annotator_about", "annotator")
-    weight = torch.from_numpy(np.array(found["n"], dtype=np.float64))
-    return Annotations(item, who, label, tuple(annotators), about, None if bool((weight == 1).all()) else weight)
-
-
-def _named_about(work: Work, names: Sequence[str], prefix: str, whom: str) -> About:
-    """Columns that describe items or annotators, under the table's own names."""
-    found = _about(work, [f"{prefix}_{place}" for place in range(len(names))], whom)
-    return dict(zip(names, found.values(), strict=True))
-
-
-def _about(work: Work, columns: Sequence[str], whom: str) -> dict[str, tuple[str | None, ...]]:
-    """The first value that each item or annotator has in some columns, in the order of their ids."""
-    if not columns:
-        return {}
-    key = "uid" if whom == "item" else "cleaned(annotator)"
-    ids = "SELECT DISTINCT uid FROM chosen" if whom == "item" else "SELECT DISTINCT annotator FROM chosen"
-    values = ", ".join(f"arg_min({column}, {ROW})" for column in columns)
-    found = work.rows(f"SELECT {key} AS k, {values} FROM rows WHERE k IN ({ids}) GROUP BY k ORDER BY k")
-    for column in columns if whom != "item" or columns not in (["grp"], ["part"]) else ():
-        changed = work.value(
-            f"SELECT count(*) FROM (SELECT {key} AS k FROM rows GROUP BY k HAVING count(DISTINCT {column}) > 1)"
-        )
-        if changed:
-            work.notes.append(
-                f"{changed:,} {whom}s have several values of one column that describes them; the first counts"
-            )
-    return {column: tuple(row[place] for row in found) for place, column in enumerate(columns, start=1)}
 
 
 def _inputs(path: Path, uids: Sequence[str], shown: Sequence[Sequence[str]], modality: Modality) -> Sequence[Input]:

@@ -9,6 +9,7 @@ import duckdb
 
 from soft_labels.annotations.table import cells
 from soft_labels.annotations.table.cells import as_text, cleaned
+from soft_labels.annotations.table.database import ask
 from soft_labels.annotations.table.names import (
     column_of,
     columns_of,
@@ -57,7 +58,7 @@ class Work:
 
     def run(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Run a statement."""
-        return self.database.execute(sql)
+        return ask(self.database, sql)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a question."""
@@ -104,6 +105,12 @@ class Work:
             self.refuse(table, condition, words, f"{cure}, or set missing: drop")
         self.leave_out(table, condition, why)
 
+    def drop(self, table: str) -> None:
+        """Drop a table, or a view with the table that it shows."""
+        kind = self.value(f"SELECT table_type FROM information_schema.tables WHERE table_name = {literal(table)}")
+        self.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {table}")
+        self.run(f"DROP TABLE IF EXISTS {table}_read")
+
     def check_left(self, table: str) -> None:
         """Refuse settings that leave no row."""
         if not self.value(f"SELECT count(*) FROM {table}"):
@@ -135,17 +142,16 @@ def take_rows(work: Work, folder: Path, roles: Mapping[str, str]) -> None:
     columns = _read(work, folder, names)
     for name in settings.rows_from:
         columns = open_lists(work, name, columns)
-    cells_of = {ours: _filled(expression(name, columns)) for ours, name in roles.items()}
+    cells_of = {ours: f"filled({expression(name, columns)})" for ours, name in roles.items()}
     cells_of |= {f"where_{place}": expression(name, columns) for place, name in enumerate(settings.where)}
     for ours, name in shown.items():
         parts = {part: expression(part, columns) for part in template_names(name)} if settings.text_template else {}
-        cells_of[ours] = _filled(
-            template_expression(name, parts) if settings.text_template else expression(name, columns)
-        )
+        text = template_expression(name, parts) if settings.text_template else expression(name, columns)
+        cells_of[ours] = f"filled({text})"
     cells_of["uid"] = _uid(settings, columns, [cells_of[ours] for ours in shown])
     picked = ", ".join(f"{cell} AS {ours}" for ours, cell in cells_of.items())
     work.run(f"CREATE TABLE rows AS SELECT {ROW}, {picked} FROM records")
-    work.run("DROP TABLE records")
+    work.drop("records")
     _keep(work)
     wanted = {
         "uid": _uid_words(settings),
@@ -154,11 +160,6 @@ def take_rows(work: Work, folder: Path, roles: Mapping[str, str]) -> None:
     }
     for ours, column in wanted.items():
         require(work, ours, column)
-
-
-def _filled(cell: str) -> str:
-    """A cell as it is, or nothing where it is blank."""
-    return f"CASE WHEN trimmed({cell}) <> '' THEN {cell} END"
 
 
 def require(work: Work, ours: str, column: str, table: str = "rows") -> None:
@@ -207,13 +208,14 @@ def load(work: Work, source: Source, columns: Sequence[str], table: str) -> list
     """Read columns of a source, its rows numbered from 1."""
     picked = ", ".join(f"{source.columns[name]} AS {identifier(name)}" for name in columns)
     try:
-        work.run(f"CREATE TABLE loaded AS SELECT {picked} FROM {source.relation}")
+        work.run(f"CREATE TABLE {table}_read AS SELECT {picked} FROM {source.relation}")
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise DataError(
             f"{source.path}: cannot be read ({str(error).splitlines()[0]}); write the file again"
         ) from error
-    work.run(f"CREATE TABLE {table} AS SELECT rowid + 1 AS {ROW}, * FROM loaded")
-    work.run("DROP TABLE loaded")
+    work.run(f"CREATE VIEW {table} AS SELECT rowid + 1 AS {ROW}, * FROM {table}_read")
     count: int = work.value(f"SELECT count(*) FROM {table}")
     if not count:
         raise DataError(f"{source.path}: no rows; a table needs at least one item")
@@ -260,9 +262,12 @@ def join(work: Work, source: Source, items: Source, names: Sequence[str]) -> lis
         f"no row of {items.path.name} has its {uid}",
         f"add the item or set items_uid_column (here {key})",
     )  # fmt: skip
-    unused = work.value('SELECT count(*) FROM described WHERE "#key" NOT IN (SELECT "#key" FROM records)')
+    unused = work.value('SELECT count(*) FROM described WHERE "#key" NOT IN (SELECT DISTINCT "#key" FROM records)')
     if unused:
         work.notes.append(f"{unused:,} items of {items.path.name} have no annotation in {work.path.name}")
+    work.run("DROP TABLE described")
+    work.drop("firsts")
+    work.drop("seconds")
     return [*ours, *more]
 
 
@@ -275,7 +280,7 @@ def open_lists(work: Work, name: str, columns: Sequence[str]) -> list[str]:
         f"CREATE TABLE opened AS SELECT {ROW}{rest}, "
         f"unnest(CASE WHEN len({entries}) > 0 THEN {entries} ELSE [NULL] END) AS {identifier(name)} FROM records"
     )
-    work.run("DROP TABLE records")
+    work.drop("records")
     work.run("ALTER TABLE opened RENAME TO records")
     work.rows_read = work.value("SELECT count(*) FROM records")
     return [*kept, name]
@@ -313,7 +318,8 @@ _DESCRIBED = {"grp": "group", "part": "part of the split"}
 def check_one_value(work: Work, ours: Iterable[str]) -> None:
     """All rows of an item agree on the columns that describe it, but for blanks around a text."""
     for column in ours:
-        if not work.rows(f"SELECT uid FROM rows GROUP BY uid HAVING count(DISTINCT trimmed({column})) > 1 LIMIT 1"):
+        known = f"CASE WHEN {column} IS NOT NULL THEN hash(trimmed({column})) END"  # 8 bytes an item, not its texts
+        if not work.rows(f"SELECT uid FROM rows GROUP BY uid HAVING min({known}) <> max({known}) LIMIT 1"):
             continue
         first = f"first_value(trimmed({column})) OVER (PARTITION BY uid ORDER BY {ROW})"
         work.run(f"CREATE OR REPLACE TEMP VIEW others AS SELECT *, trimmed({column}) <> {first} AS other FROM rows")

@@ -1,9 +1,7 @@
 """Any file or folder of records as one relation of text columns in DuckDB, with what was found out about it."""
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import polars as pl
 
 from soft_labels.annotations.table import delimited, objects
 from soft_labels.annotations.table.arrays import ARRAY, array_as_parquet, pictures_as_parquet, pictures_of
+from soft_labels.annotations.table.database import ask
 from soft_labels.annotations.table.encoding import (
     COMPRESSED,
     check_encoding,
@@ -31,7 +30,8 @@ ARROW = ".arrow"
 _DESCRIPTIONS = {"dataset_info.json", "state.json", "dataset_dict.json"}  # of a saved Hugging Face data set
 FILE, FOLDER = "file", "folder"
 _NOT_A_NUMBER = "('NaN', 'Infinity', '-Infinity')"
-_LONGEST_RECORD = 1 << 28
+_LONGEST_LINE = 1 << 25
+_USUAL_RECORD, _LONGEST_RECORD = 1 << 24, 1 << 28
 _SAVE_AS = dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "; save the sheet as .csv")
 
 
@@ -54,16 +54,6 @@ class Source:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@contextmanager
-def working_database() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
-    """A database that spills to disk rather than fill memory, and a folder for copies; both gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="soft-labels-") as folder, duckdb.connect() as database:
-        database.execute(f"SET temp_directory = {literal(str(Path(folder) / 'spill'))}")
-        database.execute("SET autoinstall_known_extensions = false")
-        database.execute("SET enable_progress_bar = false")
-        yield database, Path(folder)
 
 
 def open_source(
@@ -151,7 +141,7 @@ def _delimited(
     dialect = delimited.find_dialect(path, encoding, header)
     relation = _read_csv(plain, dialect, header is None)
     try:
-        database.execute(f"SELECT count(*) FROM {relation}")
+        ask(database, f"SELECT count(*) FROM {relation}")
     except duckdb.Error:
         copy, words = delimited.write_anew(path, encoding, dialect, folder, header is None)
         relation = _read_csv(copy, delimited.Dialect(",", dialect.columns), has_header=True)
@@ -166,7 +156,7 @@ def _read_csv(path: Path, dialect: delimited.Dialect, has_header: bool) -> str:
     return (
         f"read_csv({_only(path)}, auto_detect = false, header = {has_header}, delim = {literal(dialect.delimiter)}, "
         f"quote = '\"', escape = '\"', strict_mode = true, "
-        f"max_line_size = {_LONGEST_RECORD >> 3}, columns = {{{columns}}})"
+        f"max_line_size = {_LONGEST_LINE}, buffer_size = {2 * _LONGEST_LINE}, columns = {{{columns}}})"
     )
 
 
@@ -184,12 +174,13 @@ def _json(path: Path, encoding: str, said: _Said, folder: Path, database: duckdb
         records, words = objects.records_of_object(path, encoding)
         plain, kind = objects.write_lines(records, folder / f"records-{path.stem}.jsonl"), "newline_delimited"
         notes += (words,)
-    relation = f"read_json_objects({_only(plain)}, format = '{kind}', maximum_object_size = {_LONGEST_RECORD})"
+    relation = _read_json(plain, kind, database)
     try:
-        odd = database.execute(f"SELECT json_type(json), count(*) FROM {relation} GROUP BY 1").fetchall()
-        names = database.execute(
+        odd = ask(database, f"SELECT json_type(json), count(*) FROM {relation} GROUP BY 1").fetchall()
+        names = ask(
+            database,
             f"SELECT name FROM (SELECT unnest(json_keys(json)) AS name, row_number() OVER () AS place FROM {relation} "
-            "WHERE json_type(json) = 'OBJECT') GROUP BY name ORDER BY min(place)"
+            "WHERE json_type(json) = 'OBJECT') GROUP BY name ORDER BY min(place)",
         ).fetchall()
     except duckdb.Error as error:
         bad = objects.first_bad_line(path, encoding) if kind == "newline_delimited" else ""
@@ -200,6 +191,21 @@ def _json(path: Path, encoding: str, said: _Said, folder: Path, database: duckdb
         )
     columns = {name: _json_field(name) for (name,) in names}
     return Source(path, relation, columns, notes, warnings)
+
+
+def _read_json(path: Path, kind: objects.Kind, database: duckdb.DuckDBPyConnection) -> str:
+    """DuckDB's reader; only where a record is too long for its usual buffers, buffers of half a GiB."""
+    usual, long = (
+        f"read_json_objects({_only(path)}, format = '{kind}', maximum_object_size = {size})"
+        for size in (_USUAL_RECORD, _LONGEST_RECORD)
+    )
+    try:
+        ask(database, f"SELECT count(json_type(json)) FROM {usual}")
+    except duckdb.Error as error:
+        if "maximum_object_size" in str(error):
+            database.execute("SET threads = 1")
+            return long
+    return usual
 
 
 def _listed(numbers: Mapping[str, int]) -> str:

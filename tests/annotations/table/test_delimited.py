@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.delimited import find_dialect, without_separator_line, write_anew
-from soft_labels.annotations.table.source import open_source, working_database
+from soft_labels.annotations.table.source import open_source
 from soft_labels.errors import DataError
 
 HEAD = "item,who,text,label\n"

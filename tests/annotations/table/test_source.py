@@ -3,9 +3,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import TableSettings
-from soft_labels.annotations.table.source import open_source, working_database
+from soft_labels.annotations.table.source import open_source
 from soft_labels.errors import DataError
 from tests.annotations.table.layouts import LONG, as_csv, saved_dataset
 
