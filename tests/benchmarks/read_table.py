@@ -2,17 +2,15 @@
 
 Each reads the same CSV in a process of its own and counts the labels of every item; this reader also keeps texts,
 annotators and every annotation, and checks all that it promises. Run it as ``python -m tests.benchmarks.read_table``;
-several ``--rows`` show what a row more costs. ``--most_mib 900`` forbids the process to have more than that in private
-memory beside what it had once all was imported (RLIMIT_DATA, Linux), so that a reading that ends is a proof.
+several ``--rows`` show what a row more costs.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,12 +69,10 @@ def with_duckdb(path: Path) -> object:
 WAYS: dict[str, Callable[[Path], object]] = {"soft-labels": ours, "pandas": with_pandas, "duckdb": with_duckdb}
 
 
-def read_once(way: str, path: Path, most_mib: int | None) -> Cost:
+def read_once(way: str, path: Path) -> Cost:
     """Read in this process, imports first."""
     WAYS[way](path.with_name("few.csv"))
-    if most_mib is not None:
-        most = int(resident_mib("VmData") + most_mib) * MEBIBYTE
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
     before, wall, cpu = resident_mib("VmRSS"), time.perf_counter(), time.process_time()
     kept = WAYS[way](path)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -92,11 +88,10 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
-    parser.add_argument("--most_mib", type=int, help="refuse private memory beyond this, MiB above imports")
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.path:
-        print(*read_once(arguments.ways[0], arguments.path, arguments.most_mib))
+        print(*read_once(arguments.ways[0], arguments.path))
         return
     peaks: dict[str, list[float]] = {way: [] for way in arguments.ways}
     for rows in arguments.rows:
@@ -115,7 +110,7 @@ def _compare(rows: int, arguments: argparse.Namespace) -> dict[str, Cost]:
         write(path.with_name("few.csv"), 20, 4)
         size = path.stat().st_size / MEBIBYTE
         print(f"{rows:,} rows, {size:,.0f} MiB; best of {arguments.repeats}; memory is above imports", flush=True)
-        best = {way: min(_measure(way, path, arguments.most_mib) for _ in range(arguments.repeats))
+        best = {way: min(_measure(way, path) for _ in range(arguments.repeats))
                 for way in arguments.ways}  # fmt: skip
     for way, cost in best.items():
         _tell(way, cost, rows, best)
@@ -133,10 +128,9 @@ def _tell(way: str, cost: Cost, rows: int, best: dict[str, Cost]) -> None:
     )
 
 
-def _measure(way: str, path: Path, most_mib: int | None) -> Cost:
+def _measure(way: str, path: Path) -> Cost:
     """One reading in a process of its own."""
-    limit: Sequence[str] = [] if most_mib is None else [f"--most_mib={most_mib}"]
-    command = [sys.executable, "-m", "tests.benchmarks.read_table", "--ways", way, f"--path={path}", *limit]
+    command = [sys.executable, "-m", "tests.benchmarks.read_table", "--ways", way, f"--path={path}"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return Cost(*map(float, done.stdout.split()))
 

@@ -21,7 +21,7 @@ def working_database() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """A database that spills to disk rather than fill memory, and a folder for copies; both gone afterwards.
 
     Raises:
-        DataError: There is no room for what it spills.
+        DataError: There is no room for what it holds.
     """
     with tempfile.TemporaryDirectory(prefix="soft-labels-") as folder, duckdb.connect() as database:
         database.execute(f"SET temp_directory = {literal(str(Path(folder) / 'spill'))}")
@@ -34,8 +34,8 @@ def working_database() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
             yield database, Path(folder)
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise DataError(
-                f"{folder}: no room to work on the table ({str(error).splitlines()[0]}); make room there, or set "
-                "TMPDIR to a folder on a larger disk"
+                f"{folder}: no room left to work on the table ({str(error).splitlines()[0]}); free memory, make room "
+                "on that disk, or set TMPDIR to a folder on a larger one"
             ) from error
 
 

@@ -15,14 +15,15 @@ _ROWS = 1 << 18
 Flags = NDArray[np.bool_]
 
 
-def blocks_of(work: Work, question: str, rows: int = _ROWS) -> Iterator[duckdb.DuckDBPyConnection]:
+def blocks_of(work: Work, question: str, rows: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """The rows of a question, some at a time; it is asked once, and its answer lies in the database.
 
     Args:
         work: The table.
         question: A SELECT.
-        rows: Most rows a block.
+        rows: Most rows a block; 262,144 by default.
     """
+    rows = rows or _ROWS
     work.run(f"CREATE TABLE fetched AS {question}")
     for start in range(0, work.value("SELECT count(*) FROM fetched"), rows):
         yield work.run(f"SELECT * FROM fetched WHERE rowid >= {start} AND rowid < {start + rows}")
@@ -70,16 +71,16 @@ def annotations_of(work: Work, kept: Flags) -> Annotations | None:
         return None
     item, who, label = np.empty(number, np.int32), np.empty(number, np.int32), np.empty(number, np.int16)
     names = [name for (name,) in work.rows("SELECT DISTINCT annotator FROM people ORDER BY annotator")]
-    end = 0
+    there, end = np.zeros(len(names), bool), 0
     for found in blocks_of(work, "SELECT item, who, class FROM annotations WHERE who IS NOT NULL ORDER BY ALL"):
         block = found.fetchnumpy()
         start, end = end, end + len(block["item"])
         item[start:end], who[start:end], label[start:end] = block["item"], block["who"], block["class"]
-    there = np.bincount(who, minlength=len(names)) > 0
+        there[block["who"]] = True
     annotators = tuple(compress(names, there))
     about = named_about(work, work.settings.about_annotators, "annotator_about", "cleaned(annotator)", annotators)
-    columns = (_renumbered(item, kept), _renumbered(who, there), label)
-    return Annotations(*map(torch.from_numpy, columns), annotators, about)
+    item, who = _renumbered(item, kept), _renumbered(who, there)
+    return Annotations(torch.from_numpy(item), torch.from_numpy(who), torch.from_numpy(label), annotators, about)
 
 
 def _renumbered(places: NDArray[np.int32], kept: Flags) -> NDArray[np.int32]:

@@ -12,7 +12,7 @@ from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
 from soft_labels.annotations.table.classes import as_written, checked_classes, label_warnings, resolve_classes
 from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.encoding import COMPRESSED
-from soft_labels.annotations.table.gather import about, annotations_of, counts_of, inputs_of, named_about
+from soft_labels.annotations.table.gather import Flags, about, annotations_of, counts_of, inputs_of, named_about
 from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.layouts import make_annotations, roles_of, settle_uids
 from soft_labels.annotations.table.pictures import check_images, images_of
@@ -138,7 +138,7 @@ def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: in
     """The record, from the tables of rows and chosen classes."""
     settings = work.settings
     counts = counts_of(work, len(classes))
-    kept = counts.any(1)
+    kept: Flags = counts.sum(1) > 0
     if lost := len(kept) - int(kept.sum()):
         work.warnings.append(f"{lost:,} items have lost all their annotations and are left out")
     counts = counts[kept] if lost else counts

@@ -40,10 +40,3 @@ def test_wildcards_in_a_name_are_letters(tmp_path: Path) -> None:
     for name in ("t[1]*.csv", "t1x.csv"):
         (tmp_path / name).write_text(as_csv(LONG[: 9 if "[" in name else 3]))
     assert len(read_table(tmp_path / "t[1]*.csv", SETTINGS)) == 3
-
-
-def test_the_working_folder_is_gone_afterwards() -> None:
-    with working_database() as (database, folder):
-        database.execute("CREATE TABLE t AS SELECT 1 AS x")
-        assert folder.is_dir()
-    assert not folder.exists()
