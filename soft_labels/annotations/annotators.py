@@ -79,7 +79,7 @@ class Annotations:
         names = sorted(set(groups))
         group = torch.tensor([names.index(name) for name in groups], dtype=torch.long)[self.annotator]
         weight = torch.ones(len(self)).double() if self.weight is None else self.weight
-        cell = self.item * shape[1] + self.label
+        cell = self.item.long() * shape[1] + self.label
         found = {}
         for place, name in enumerate(names):
             own = group == place

@@ -71,16 +71,20 @@ def annotations_of(work: Work, kept: Flags) -> Annotations | None:
         return None
     item, who, label = np.empty(number, np.int32), np.empty(number, np.int32), np.empty(number, np.int16)
     names = [name for (name,) in work.rows("SELECT DISTINCT annotator FROM people ORDER BY annotator")]
+    weighs = bool(work.value("SELECT count(*) FROM annotations WHERE who IS NOT NULL AND n != 1"))
+    weight = np.empty(number if weighs else 0)
     there, end = np.zeros(len(names), bool), 0
-    for found in blocks_of(work, "SELECT item, who, class FROM annotations WHERE who IS NOT NULL ORDER BY ALL"):
+    for found in blocks_of(work, "SELECT item, who, class, n FROM annotations WHERE who IS NOT NULL ORDER BY ALL"):
         block = found.fetchnumpy()
         start, end = end, end + len(block["item"])
         item[start:end], who[start:end], label[start:end] = block["item"], block["who"], block["class"]
         there[block["who"]] = True
+        if weighs:
+            weight[start:end] = block["n"]
     annotators = tuple(compress(names, there))
     about = named_about(work, work.settings.about_annotators, "annotator_about", "cleaned(annotator)", annotators)
-    item, who = _renumbered(item, kept), _renumbered(who, there)
-    return Annotations(torch.from_numpy(item), torch.from_numpy(who), torch.from_numpy(label), annotators, about)
+    items, people, labels = map(torch.from_numpy, (_renumbered(item, kept), _renumbered(who, there), label))
+    return Annotations(items, people, labels, annotators, about, torch.from_numpy(weight) if weighs else None)
 
 
 def _renumbered(places: NDArray[np.int32], kept: Flags) -> NDArray[np.int32]:
