@@ -6,7 +6,15 @@ from typing import Any
 
 from soft_labels.annotations.base import AnnotatedData, Items
 from soft_labels.annotations.table.read import read_items, read_table
-from soft_labels.annotations.table.settings import Form, Label, Missing, Repeats, Several, TableSettings
+from soft_labels.annotations.table.settings import (
+    Form,
+    Label,
+    Marks,
+    Missing,
+    Repeats,
+    Several,
+    TableSettings,
+)
 from soft_labels.data.lightning import AnnotationDataModule
 from soft_labels.embeddings import Features, known_rows
 
@@ -33,6 +41,7 @@ class TableDataModule(AnnotationDataModule):
         count_column: Form long: column that says how many annotations a row stands for.
         label_columns: Form wide: the columns of labels, one an annotator.
         count_columns: Forms counts and one_hot: the columns of the classes, in their order.
+        marks: Form one_hot: what marks a class: yes (1, true, x and the like), or filled, which is any value but false.
         rows_from: Lists of records within a record, the outer first; each of their entries becomes a row.
         items_path: A second table that describes the items, joined by their id.
         items_uid_column: Column of the id in that table; by default named as in the first.
@@ -41,6 +50,7 @@ class TableDataModule(AnnotationDataModule):
         ordinal: Whether the classes are ordered, as ratings are.
         rename_labels: Labels that stand for another, as {old: new}.
         ignore_labels: Labels that are no answer; their annotations are left out.
+        label_separator: What stands between the labels of one cell, as # in polite#kind.
         where: Rows to keep, as {column: value}, {column: [values]} or {column: {not: value}}.
         several: What becomes of an answer of several labels: error, each counts, they share one annotation, or drop.
         repeats: Which annotation counts where an annotator labels an item again: error, first, last or all.
@@ -70,6 +80,7 @@ class TableDataModule(AnnotationDataModule):
         count_column: str | None = None,
         label_columns: list[str] | None = None,
         count_columns: list[Label] | None = None,
+        marks: Marks = "yes",
         rows_from: list[str] | None = None,
         items_path: Path | None = None,
         items_uid_column: str | None = None,
@@ -78,6 +89,7 @@ class TableDataModule(AnnotationDataModule):
         ordinal: bool = False,
         rename_labels: dict[str, Label] | None = None,
         ignore_labels: list[Label] | None = None,
+        label_separator: str | None = None,
         where: dict[str, Any] | None = None,
         several: Several = "error",
         repeats: Repeats = "error",
@@ -106,6 +118,7 @@ class TableDataModule(AnnotationDataModule):
             count_column=count_column,
             label_columns=label_columns,
             count_columns=count_columns,  # type: ignore[arg-type] # the settings see to numbers
+            marks=marks,
             rows_from=rows_from or (),
             items_path=items_path,
             items_uid_column=items_uid_column,
@@ -114,6 +127,7 @@ class TableDataModule(AnnotationDataModule):
             ordinal=ordinal,
             rename_labels=rename_labels or {},
             ignore_labels=ignore_labels or (),
+            label_separator=label_separator,
             where=where or {},
             several=several,
             repeats=repeats,

@@ -5,10 +5,11 @@ labels that it stands for; ``given`` names all three by number. ``answers`` show
 messages.
 """
 
+from soft_labels.annotations.table.names import literal
 from soft_labels.annotations.table.rows import ROW, Work
 
 NOBODY = "NULL::VARCHAR"
-_LIST = "'[%'"
+_NESTED = "(raw LIKE '[%' OR raw LIKE '{%')"
 
 
 def make_answers(
@@ -61,11 +62,18 @@ def _spell(work: Work, label: str, source: str, listed: bool) -> None:
         "CREATE TABLE spelled AS SELECT raw, (row_number() OVER ())::INTEGER AS answer, NULL::VARCHAR[] AS labels "
         f"FROM (SELECT DISTINCT {label} AS raw FROM {source})"
     )
+    nested = not listed and bool(work.value(f"SELECT count(*) FROM spelled WHERE {_NESTED}"))
     labels = "raw" if listed else "[cleaned(raw)]"
-    if not listed and work.value(f"SELECT count(*) FROM spelled WHERE raw LIKE {_LIST}"):
-        cell = f"CASE WHEN raw LIKE {_LIST} THEN cell_list(raw) ELSE [raw] END"
+    if not listed and (nested or work.settings.label_separator):
+        cell = f"CASE WHEN {_NESTED} THEN cell_list(raw) ELSE {parts_of(work, 'raw')} END"
         labels = f"list_transform({cell}, lambda one: cleaned(one))"
     work.run(f"UPDATE spelled SET labels = {labels}")
+
+
+def parts_of(work: Work, label: str) -> str:
+    """The labels of a cell that is no list, as SQL."""
+    separator = work.settings.label_separator
+    return f"string_split({label}, {literal(separator)})" if separator else f"[{label}]"
 
 
 def spelled(condition: str) -> str:

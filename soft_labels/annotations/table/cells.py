@@ -11,6 +11,8 @@ import duckdb
 from soft_labels.annotations.table.names import literal
 
 SEPARATORS = (",", ";", "|")
+_WRAPPERS = ("choices", "rating", "number", "taxonomy", "selected")
+_OF_PICTURES = ("original_width", "original_height", "image_rotation")
 _BLANKS = " \t\r\n\v\f\u00a0\u2007\u202f\u3000\ufeff"
 _WORDS = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s'"]+)""")
 _WHOLE_AS_FLOAT = re.compile(r"^([+-]?\d+)\.0+$")
@@ -27,9 +29,10 @@ def cleaned(text: str) -> str:
 
 
 def install(database: duckdb.DuckDBPyConnection) -> None:
-    """Make functions of cells known to a database: ``filled``, ``cleaned``, ``as_json``, ``cell_list``, ``cell_pairs``.
+    """Make the functions of cells known to a database.
 
-    ``filled`` is a cell as it is, or nothing where it is blank.
+    They are ``filled`` (a cell as it is, or nothing where it is blank), ``cleaned``, ``as_json``, ``marked_keys``,
+    ``cell_list`` and ``cell_pairs``.
     """
     plain = " AND ".join(f"unicode({end}) BETWEEN 33 AND 126" for end in ("x", "right(x, 1)"))  # eight times faster
     database.execute(f"CREATE MACRO trimmed(x) AS CASE WHEN {plain} THEN x ELSE trim(x, {literal(_BLANKS)}) END")
@@ -40,6 +43,7 @@ def install(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("CREATE MACRO cleaned(x) AS nullif(whole(trimmed(x)), '')")
     database.create_function("literal_json", _literal_json, ["VARCHAR"], "VARCHAR", null_handling="special")  # type: ignore[call-overload]
     database.execute("CREATE MACRO as_json(x) AS CASE WHEN json_valid(x) THEN x ELSE literal_json(x) END")
+    database.create_function("marked_keys", _marked_keys, ["VARCHAR"], "VARCHAR", null_handling="special")  # type: ignore[call-overload]
     database.create_function("cell_list", read_list, ["VARCHAR"], "VARCHAR[]", null_handling="special")  # type: ignore[call-overload]
     database.create_function("cell_pairs", _pairs, ["VARCHAR"], "VARCHAR[][]", null_handling="special")  # type: ignore[call-overload]
 
@@ -87,13 +91,38 @@ def read_list(text: str | None) -> list[str | None] | None:
     """
     if text is None or not text.strip():
         return None
-    value = _value(text)
+    value = _within(_value(text))
     if isinstance(value, list):
-        return list(_flat(value))
+        return list(_flat(list(map(_within, value))))
     if value is not None:
         return [text]
     separator = next((one for one in SEPARATORS if one in text), None)
     return [part.strip() for part in text.split(separator)] if separator else [text.strip()]
+
+
+def is_wrapped(text: str) -> bool:
+    """Whether a cell is a dictionary of one answer, as Label Studio writes several choices.
+
+    Example:
+        >>> is_wrapped('{"choices": ["no", "yes"]}'), is_wrapped('{"ann": "no"}')
+        (True, False)
+    """
+    value = _value(text)
+    return isinstance(value, dict) and _within(value) is not value
+
+
+def _within(value: Any) -> Any:
+    """What Label Studio wraps in a dictionary of one answer: ``{"choices": ["no", "yes"]}``, ``{"rating": 3}``."""
+    keys = [key for key in value if key not in _OF_PICTURES] if isinstance(value, dict) else []
+    return value[keys[0]] if len(keys) == 1 and keys[0] in _WRAPPERS else value
+
+
+def _marked_keys(text: str | None) -> str | None:
+    """The keys of a dictionary whose values are neither blank nor false, as a JSON list."""
+    pairs = read_pairs(text)
+    if pairs is None:
+        return None
+    return json.dumps([key for key, value in pairs if (value or "").strip().lower() not in {"", "false"}])
 
 
 def _flat(values: list[Any]) -> list[str | None]:

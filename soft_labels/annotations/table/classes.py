@@ -183,7 +183,8 @@ def _lists(names: Sequence[str]) -> list[str]:
     ]
     many = odd or [name for name in names if name[:1] in "[{" and name[-1:] in "]}"]
     numeric = many or [name for name in names if re.fullmatch(r"\d+([,;|]\d+)+", name)]
-    return [f"classes that look like lists: {', '.join(numeric[:5])}; set form: list"] if numeric else []
+    cure = "set form: list, or label_separator where each row is one answer"
+    return [f"classes that look like lists: {', '.join(numeric[:5])}; {cure}"] if numeric else []
 
 
 def _gaps(names: Sequence[str]) -> list[str]:

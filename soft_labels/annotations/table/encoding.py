@@ -11,7 +11,7 @@ from typing import IO
 from soft_labels.errors import DataError
 
 COMPRESSED = ".gz"
-_BLOCK = 1 << 20
+_BLOCK, _LOOK = 1 << 20, 4096
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -46,7 +46,27 @@ _OTHER_KINDS = (
     (b"version https://git-lfs", "a pointer of Git LFS, and not the file itself; fetch it with git lfs pull"),
     (b"<!doctype html", "a web page; download the file itself"),
     (b"<html", "a web page; download the file itself"),
+    (b"__label__", "lines of fastText, which name no item; export CSV or JSON lines"),
 )
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without what says its kind; other dots belong to it, as in ``a.smith.csv.gz``.
+
+    Example:
+        >>> stem_of(Path("a.smith.csv.gz")), stem_of(Path("train"))
+        ('a.smith', 'train')
+    """
+    plain = path.name.removesuffix(COMPRESSED)
+    return plain.removesuffix(Path(plain).suffix)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a file holds blanks only, as tools write for a user without answers."""
+    with suppress(EOFError, OSError), open_bytes(path) as file:
+        start = file.read(_LOOK)
+        return len(start) < _LOOK and not start.strip(b'\xef\xbb\xbf \t\r\n"')
+    return False
 
 
 def check_kind(path: Path) -> None:
@@ -79,7 +99,7 @@ def find_encoding(path: Path) -> str:
     """
     try:
         with open_bytes(path) as file:
-            start = file.read(4096)
+            start = file.read(_LOOK)
     except (EOFError, OSError) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}); write the file again") from error
     for mark, encoding in _MARKS:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from soft_labels.annotations.table import roles
+from soft_labels.annotations.table import objects, roles
 from soft_labels.annotations.table.arrays import ARRAY, ROW_OF_ARRAY
 from soft_labels.annotations.table.cells import cleaned
 from soft_labels.annotations.table.classes import NO_ANSWERS
@@ -13,11 +13,12 @@ from soft_labels.annotations.table.database import working_database
 from soft_labels.annotations.table.encoding import suffix_of
 from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.names import identifier
-from soft_labels.annotations.table.presets import DOUBTS, nested_records, recognise
+from soft_labels.annotations.table.presets import nested_records, recognise
 from soft_labels.annotations.table.profile import Column, profile
 from soft_labels.annotations.table.rows import Work, join, load, open_lists, prepare
 from soft_labels.annotations.table.settings import Guess, TableSettings
 from soft_labels.annotations.table.source import Source, open_source
+from soft_labels.annotations.table.tools import DOUBTS, UNUSED
 from soft_labels.annotations.table.words import ANNOTATOR, is_uid
 from soft_labels.errors import ConfigError, DataError
 
@@ -72,6 +73,8 @@ def _guess(second: Path | None, given: dict[str, Any], work: Work, folder: Path)
     found = _recognised(work, guess, columns)
     roles.fill(work, guess, found, _opened(work, guess, columns))
     _labels(guess, found)
+    if "header" not in given and columns != [str(number) for number in range(len(columns))]:
+        _check_header(guess, found)
     return guess
 
 
@@ -86,6 +89,8 @@ def _with_second(work: Work, guess: Guess, first: Source, second: Source) -> lis
             "and items_uid_column"
         )
     uid, key = keys
+    if {objects.KEY, objects.VALUE} == set(first.columns):
+        _check_turned(work, guess, first, f"(SELECT cleaned({second.columns[key]}) AS k FROM {second.relation})")
     work.settings = TableSettings(label_column="label", uid_column=uid, items_path=second.path, items_uid_column=key,
                                   missing="drop")  # fmt: skip
     guess.settings |= {"uid_column": uid, "items_path": second.path} | ({"items_uid_column": key} if key != uid else {})
@@ -96,6 +101,24 @@ def _with_second(work: Work, guess: Guess, first: Source, second: Source) -> lis
         guess.settings.setdefault("missing", "drop")
         guess.doubts.append(f"{rows:,} rows: {why}; they are left out (missing: drop)")
     return columns
+
+
+def _check_turned(work: Work, guess: Guess, answers: Source, items: str) -> None:
+    """Answers by item name items outside and annotators inside; what names more items inside is turned over."""
+    keys = f"SELECT DISTINCT cleaned({answers.columns[objects.KEY]}) AS k FROM {answers.relation}"
+    pairs = f"json_keys(as_json({answers.columns[objects.VALUE]}))"
+    inner = f"SELECT DISTINCT cleaned(unnest({pairs})) AS k FROM {answers.relation}"
+    outside, inside, strange = (
+        work.value(f"SELECT count(*) FROM ({one}) WHERE k {known} (SELECT k FROM {items})")
+        for one, known in ((keys, "IN"), (inner, "IN"), (inner, "NOT IN"))
+    )
+    if inside > outside:
+        raise DataError(
+            f"{answers.path}: {inside:,} of the items are named within the answers and {outside:,} as their keys: this "
+            "is {annotator: {item: label}}; write it as {item: {annotator: label}}"
+        )
+    if inside == outside and not strange:
+        guess.doubts.append("keys are taken for items and what lies within for annotators, though both fit")
 
 
 def _appended(work: Work, guess: Guess, first: Source, second: Source) -> list[str]:
@@ -154,6 +177,8 @@ def _recognised(work: Work, guess: Guess, columns: Sequence[str]) -> dict[str, C
         tool, settings = known
         guess.notes.append(f"looks like an export of {tool}")
         guess.doubts += settings.pop(DOUBTS, [])
+        unused = set(settings.pop(UNUSED, ()))
+        found = {name: column for name, column in found.items() if name not in unused}
         guess.settings = settings | guess.settings
     return found
 
@@ -182,6 +207,18 @@ def _labels(guess: Guess, before: Mapping[str, Column]) -> None:
         guess.doubts.append(
             f"not every number from {numbers[0]} to {numbers[-1]} was chosen; taken for a scale with classes that "
             "nobody chose (scale)"
+        )
+
+
+def _check_header(guess: Guess, found: Mapping[str, Column]) -> None:
+    """Columns whose names stand among their own values: the first row may be no line of names."""
+    keys = ("label_column", "text_column", "annotator_column", "uid_column")
+    columns = [found[name] for key in keys if (name := str(guess.settings.get(key))) in found]
+    odd = [one.name for one in columns if one.name in one.values and not one.name.isidentifier()]
+    if odd:
+        raise DataError(
+            f"{guess.path}: the first row is no line of names, since {', '.join(map(repr, odd))} stand among the "
+            "values below; name the columns with --data.header=[...]"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soft_labels.annotations.table.names import expression
-from soft_labels.annotations.table.profile import COMMA_NUMBER, Column, determines
+from soft_labels.annotations.table.profile import COMMA_NUMBER, Column, describe, determines
 from soft_labels.annotations.table.rows import Work
 from soft_labels.annotations.table.settings import Guess
 from soft_labels.annotations.table.source import FILE, FOLDER
@@ -25,6 +25,8 @@ from soft_labels.errors import DataError
 
 Found = Mapping[str, Column]
 _SHORT_LABEL, _ROWS_A_LABEL = 30, 5
+RESULTS = ("choices", "rating", "number", "taxonomy", "selected")
+"""What Label Studio calls answers that are labels."""
 
 
 class LabelRoles:
@@ -77,7 +79,8 @@ class LabelRoles:
             if self.settings["form"] in {"counts", "wide", "by_annotator", "by_label"}:
                 self.settings.pop("annotator_column", None)
             return
-        if self.guess.settings.get("rows_from") and self._tool_label():
+        if self.guess.settings.get("rows_from"):
+            self._take_results()
             return
         structure = self._structure()
         named = self._named_label()
@@ -104,36 +107,42 @@ class LabelRoles:
         column = self.found.get(self.settings["label_column"])
         return self._form_of(column) if column is not None and column.kind in {"pairs", "list"} else "long"
 
-    def _tool_label(self) -> bool:
-        """A label within results that became rows: choices first, then ratings."""
+    def _take_results(self) -> None:
+        """The question among results that became rows whose answers are labels: choices first, then ratings."""
         inner = self.settings["rows_from"][-1]
-        names = [name for name in self.found if name.startswith(f"{inner}.") and self.found[name].filled]
-        values = [
-            name for name in names if f"{inner}.value" in name and self.found[name].kind in {"scalar", "list", "pairs"}
-        ]
-        by_kind = [
-            name for word in ("choices", "rating", "number", "taxonomy") for name in values if name.endswith(word)
-        ]
-        if not values:
-            return False
-        label = (by_kind or values)[0]
-        if self.found[label].kind == "pairs" and f"{inner}.value" == label:
-            label = f"{label}.{self.found[label].keys[0]}"
-        self.settings |= {"form": "long", "label_column": label}
-        origin = self.found.get(f"{inner}.from_name")
-        if origin is not None and len(origin.values) > 1:
-            first, *others = origin.values
-            self.settings.setdefault("where", {})[origin.name] = first
-            self.guess.doubts.append(
-                f"several questions; {first!r} is read, not {', '.join(others)} (where {origin.name})"
+        origin = f"{inner}.from_name"
+        asked = [answers for kind in RESULTS for answers in self._questions(origin, f"{inner}.value.{kind}")]
+        if not asked:
+            raise DataError(
+                f"{self.work.path}: no result of {self.settings['rows_from'][0]} is a label ({', '.join(RESULTS)}); "
+                "parts of a text or a picture are no classes of items"
             )
-        return True
+        _, label, question = max(asked, key=lambda one: one[0])
+        self.settings |= {"form": "long", "label_column": label}
+        self.found = {**self.found, label: describe(self.work, label, self.columns)}
+        others = [name for name in self.found[origin].values if name != question] if origin in self.found else []
+        if others:
+            self.settings.setdefault("where", {})[origin] = question
+            self.guess.doubts.append(
+                f"several questions; {question!r} is read, not {', '.join(others)} (where {origin})"
+            )
+
+    def _questions(self, origin: str, label: str) -> list[tuple[tuple[bool, int, int], str, str | None]]:
+        """For each question with answers of one kind how well they serve as labels, the kind and the question."""
+        question = expression(origin, self.columns) if origin in self.found else "NULL::VARCHAR"
+        cell = expression(label, self.columns)
+        rows = self.work.rows(
+            f"SELECT {question}, count(*), count(DISTINCT {cell}) FROM records WHERE {cell} IS NOT NULL "
+            "GROUP BY 1 ORDER BY 1"
+        )
+        rank = -RESULTS.index(label.rpartition(".")[2])
+        return [((values > 1, rank, number), label, name) for name, number, values in rows]
 
     def _structure(self) -> tuple[int, Column] | None:
         """A column of dictionaries or lists of labels, and how sure its name makes it: 2 sure, 1 maybe."""
         ranked: list[tuple[int, bool, int, Column]] = []
         for one in self.found.values():
-            if one.kind not in {"pairs", "list"} or not one.filled or DERIVED.search(one.word):
+            if one.kind not in {"pairs", "list"} or not one.parts or DERIVED.search(one.word):
                 continue
             if ANNOTATOR.search(one.word) or one.name == self.settings.get("annotator_column"):
                 continue
@@ -226,7 +235,11 @@ class LabelRoles:
         named = [one for one in few if LABEL.match(one.word)] or [
             one for one in few if re.search(r"^answer\.|label|annotation|^q_|rating|judg", one.name, re.IGNORECASE)
         ]
-        return max(named, key=lambda one: (self._varies(one), one.filled), default=None)
+        best = max(named, key=lambda one: (self._varies(one), one.filled), default=None)
+        others = [one.name for one in named if one is not best and self._varies(one)]
+        if best is not None and others:
+            self.guess.doubts.append(f"{best.name} is taken for the label; {', '.join(others)} could be it too")
+        return best
 
     def _is_few(self, one: Column) -> bool:
         """Whether a column has as few values as classes are."""

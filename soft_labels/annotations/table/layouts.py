@@ -7,11 +7,11 @@ in most tables) and how many annotations it stands for. From there on all forms 
 from collections.abc import Sequence
 
 from soft_labels.annotations.base import MOST_COUNT
-from soft_labels.annotations.table.answers import NOBODY, make_answers, spelled
+from soft_labels.annotations.table.answers import NOBODY, make_answers, parts_of, spelled
 from soft_labels.annotations.table.cells import as_text, cleaned
 from soft_labels.annotations.table.classes import as_written
 from soft_labels.annotations.table.names import literal
-from soft_labels.annotations.table.rows import ROW, Work, require
+from soft_labels.annotations.table.rows import ROW, Work, keep, require
 from soft_labels.annotations.table.settings import Label
 
 YES = "('1', 'true', 'yes', 'y', 't', 'x', 'on', 'checked', 'selected')"
@@ -187,14 +187,17 @@ def _wide(work: Work) -> None:
 def _one_hot(work: Work) -> None:
     """A class for each column that is marked."""
     columns = work.settings.count_columns or ()
-    for place, column in enumerate(columns):
+    filled = work.settings.marks == "filled"
+    for place, column in enumerate(() if filled else columns):
         work.refuse(
             "rows", f"lower(cleaned(count_{place})) NOT IN {YES} AND lower(cleaned(count_{place})) NOT IN {NO}",
-            f"column {_braces(column)!r} wants 0 or 1, got {{0!r}}", "correct the row, or set form: counts",
+            f"column {_braces(column)!r} wants 0 or 1, got {{0!r}}",
+            "correct the row, or set form: counts, or marks: filled if any value marks a class",
             f"count_{place}",
         )  # fmt: skip
+    is_mark = "<> 'false'" if filled else f"IN {YES}"
     marked = ", ".join(
-        f"CASE WHEN lower(cleaned(count_{place})) IN {YES} THEN '{place}' END" for place in range(len(columns))
+        f"CASE WHEN lower(cleaned(count_{place})) {is_mark} THEN '{place}' END" for place in range(len(columns))
     )
     make_answers(work, f"list_filter([{marked}], lambda one: one IS NOT NULL)", _annotator(work), listed=True)
     work.settle(
@@ -207,14 +210,23 @@ def _list(work: Work) -> None:
     """A cell of labels, and a cell of annotators of the same length where there is one."""
     column, who = str(work.settings.label_column), work.settings.annotator_column
     require(work, "label", column)
-    if who is not None:
+    listed = "true" if work.settings.label_separator is None else "label LIKE '[%'"
+    labels = f"CASE WHEN {listed} THEN cell_list(label) ELSE {parts_of(work, 'label')} END"
+    lists = [("annotator", who, "annotators")] if who else []
+    for cell, other, what in (*lists, *((cell, name, "values") for cell, name, _ in work.beside)):
         work.refuse(
-            "rows", "len(cell_list(label)) <> len(cell_list(annotator))",
-            f"column {_braces(column)!r} has {{0}} labels but {_braces(who)!r} {{1}} annotators", "correct the row",
-            "len(cell_list(label))", "len(cell_list(annotator))",
+            "rows", f"len({labels}) <> len(cell_list({cell}))",
+            f"column {_braces(column)!r} has {{0}} labels but {_braces(other)!r} {{1}} {what}", "correct the row",
+            f"len({labels})", f"len(cell_list({cell}))",
         )  # fmt: skip
+    work.settle(
+        "rows", f"len({labels}) = 0", "no annotation", "no annotation", "remove the item or give it annotations"
+    )
     people = ", unnest(cell_list(annotator)) AS who" if who else f", {NOBODY} AS who"
-    work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest(cell_list(label)) AS label{people} FROM rows")
+    beside = "".join(f", unnest(cell_list({cell})) AS {cell}" for cell, *_ in work.beside)
+    work.run(f"CREATE TABLE unfolded AS SELECT {ROW}, uid, unnest({labels}) AS label{people}{beside} FROM rows")
+    for cell, column, wanted in work.beside:
+        keep(work, "unfolded", cell, column, wanted)
     make_answers(work, "label", "who", source="unfolded")
     work.run("DROP TABLE unfolded")
     _no_labels(work)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from soft_labels.errors import DataError
 
+KEYS = "[keys]"
 _STEP = re.compile(r"\[(\d+|\*)\]|\.?([^.\[\]]+)")
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
@@ -34,7 +35,8 @@ def column_of(name: str, columns: Collection[str]) -> str | None:
 
     Args:
         name: A column, or a column and the way to a value within its cells: ``example.premise``, ``answers[0].label``,
-            ``results[*].value`` for all values of a list.
+            ``results[*].value`` for all values of a list, ``tone[keys]`` for the keys of a dictionary whose values are
+            neither blank nor false.
         columns: The columns there are.
 
     Returns:
@@ -75,8 +77,10 @@ def expression(name: str, columns: Collection[str]) -> str:
     cell = identifier(column)
     if not rest:
         return cell
-    path = literal("$" + "".join(_step(index, key) for index, key in _STEP.findall(rest)))
+    path = literal("$" + "".join(_step(index, key) for index, key in _STEP.findall(rest.removesuffix(KEYS))))
     parsed = f"as_json({cell})"
+    if rest.endswith(KEYS):
+        return f"marked_keys(json_extract({parsed}, {path}))"
     if "[*]" in rest:
         return f"to_json(json_extract({parsed}, {path}))::VARCHAR"
     return f"CASE WHEN json_extract_string({parsed}, {path}) <> 'NaN' THEN json_extract_string({parsed}, {path}) END"

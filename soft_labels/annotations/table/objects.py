@@ -9,6 +9,7 @@ from soft_labels.annotations.table.encoding import open_text
 from soft_labels.errors import DataError
 
 KEY, VALUE = "key", "value"
+_STATE = "instance_id_to_label_to_value"  # of Potato, which writes pairs of {schema, name} and a value
 Kind = Literal["newline_delimited", "array"]
 _LOOK = 1 << 12
 
@@ -75,11 +76,13 @@ def records_of_object(path: Path, encoding: str) -> tuple[Iterable[dict[str, Any
             raise DataError(f"{path}: cannot be read as JSON ({error}); is the file cut short?") from error
     if not isinstance(whole, dict) or not whole:
         raise DataError(f"{path}: wanted records (objects), got {type(whole).__name__}; write one object a line")
+    if _STATE in whole:
+        return _answers_of(whole), "answers of one annotator of Potato"
     lists = {key: value for key, value in whole.items() if isinstance(value, list)}
     tables = {key: value for key, value in lists.items() if value and all(isinstance(one, dict) for one in value)}
     if {"columns", "data"} <= set(lists) and all(isinstance(row, list) for row in lists["data"]):
         return _by_position(lists), "a table of columns and data"
-    if len(tables) == 1:
+    if len(tables) == 1 and not _is_task(whole):
         (key,) = tables
         return tables[key], f"records below {key!r}"
     if len(tables) > 1:
@@ -88,11 +91,32 @@ def records_of_object(path: Path, encoding: str) -> tuple[Iterable[dict[str, Any
         )
     if lists and len(lists) == len(whole) and len(set(map(len, lists.values()))) == 1:
         return _columns(lists), "one array a column"
+    return _entries(whole)
+
+
+def _entries(whole: dict[str, Any]) -> tuple[Iterable[dict[str, Any]], str]:
+    """Records by id, one value a key, or the object itself."""
     if all(isinstance(value, Mapping) for value in whole.values()):
         return _by_id(whole)
     if all(isinstance(value, list | str | int | float) for value in whole.values()):
         return ({KEY: key, VALUE: value} for key, value in whole.items()), "one entry an item (key, value)"
     return [whole], "one record"
+
+
+def _is_task(whole: dict[str, Any]) -> bool:
+    """Whether an object is one task of Label Studio with its annotations, or one annotation with its task."""
+    return ("annotations" in whole and isinstance(whole.get("data"), dict)) or (
+        "result" in whole and isinstance(whole.get("task"), dict)
+    )
+
+
+def _answers_of(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A record for each item that an annotator of Potato labelled, as its export has them."""
+    for item, answers in state[_STATE].items():
+        labels: dict[str, Any] = {} if isinstance(answers, list) else answers
+        for named, value in answers if isinstance(answers, list) else ():
+            labels.setdefault(named["schema"], {})[named["name"]] = value
+        yield {"instance_id": item, "user_id": state.get("user_id"), "labels": labels}
 
 
 def _by_position(lists: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:

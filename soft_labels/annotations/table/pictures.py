@@ -74,8 +74,12 @@ def check_images(path: Path, uids: Sequence[str], images: Sequence[Path | bytes]
     """
     missing = [image for image in images if isinstance(image, Path) and not image.is_file()]
     if missing:
+        web = re.search(r"https?:/.*", str(missing[0]))
         raise DataError(
-            f"{path}: {len(missing)} of {len(images)} images are not there, the first is {missing[0]}; "
+            f"{path}: {len(missing)} of {len(images)} images are addresses of the web ({web[0]}), which are not "
+            "fetched; save the pictures and name their files"
+            if web
+            else f"{path}: {len(missing)} of {len(images)} images are not there, the first is {missing[0]}; "
             "image paths are relative to the table's folder"
         )
     bad = [row for row, image in enumerate(images) if isinstance(image, bytes) and not _is_picture(image)]

@@ -1,17 +1,23 @@
-"""What annotation tools and shared tasks export, known by the names they use, as settings of the one reader."""
+"""Tools, crowds and shared tasks whose files are known by the names they use, as settings of the one reader."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from soft_labels.annotations.table import tools
 from soft_labels.annotations.table.profile import Column
 from soft_labels.annotations.table.source import FILE, FOLDER
-from soft_labels.annotations.table.words import ANNOTATOR, DERIVED, LABEL
+from soft_labels.annotations.table.tools import DOUBTS, UNUSED, Found, Settings, first, has, other_questions
+from soft_labels.annotations.table.words import ANNOTATOR, DERIVED, LABEL, MARKS, MOST_CLASSES
 
-Found = Mapping[str, Column]
-Settings = dict[str, Any]
-DOUBTS = "doubts"
-"""Where a preset says, among the settings, what it could not know."""
+_MTURK = (
+    "HITTypeId", "Title", "Description", "Keywords", "Reward", "CreationTime", "MaxAssignments", "RequesterAnnotation",
+    "AssignmentDurationInSeconds", "AutoApprovalDelayInSeconds", "Expiration", "NumberOfSimilarHITs",
+    "LifetimeInSeconds", "AssignmentId", "AssignmentStatus", "AcceptTime", "SubmitTime", "AutoApprovalTime",
+    "ApprovalTime", "RejectionTime", "RequesterFeedback", "WorkTimeInSeconds", "LifetimeApprovalRate",
+    "Last30DaysApprovalRate", "Last7DaysApprovalRate", "Approve", "Reject", "Answer.submit",
+)  # fmt: skip
+_TURNS = ("prev_agent", "prev_user", "agent", "user")
 
 
 @dataclass(frozen=True)
@@ -27,175 +33,155 @@ class Preset:
     recognise: Callable[[Found], Settings | None]
 
 
-def _has(found: Found, *names: str) -> bool:
-    """Whether all names are there."""
-    return all(name in found for name in names)
-
-
-def _first(found: Found, *names: str) -> str | None:
-    """The first name that is there."""
-    return next((name for name in names if name in found), None)
-
-
-def _label_studio(found: Found) -> Settings | None:
-    """Tasks with annotations, each of several results; or the short form, one annotation a row."""
-    annotations = found.get("annotations") or found.get("completions")
-    if annotations is not None and annotations.kind == "records" and "result" in annotations.keys:
-        name = annotations.name
-        who = {"annotator_column": f"{name}.completed_by"} if "completed_by" in annotations.keys else {}
-        cancelled = {"where": {f"{name}.was_cancelled": {"not": True}}} if "was_cancelled" in annotations.keys else {}
-        return {"rows_from": [name, f"{name}.result"], "uid_column": _first(found, "id", "task"), **who, **cancelled}
-    if _has(found, "annotation_id", "annotator") and _has(found, "lead_time"):
-        skipped = {"where": {"was_cancelled": {"not": True}}} if "was_cancelled" in found else {}
-        return {"uid_column": _first(found, "id"), "annotator_column": "annotator", **skipped}
-    return None
-
-
-def _argilla(found: Found) -> Settings | None:
-    """Responses by question (2.x), lists of responses (1.x feedback), or columns of values and users (datasets)."""
-    records = [
-        one
-        for one in found.values()
-        if one.kind == "records"
-        and (
-            {"value", "user_id", "status"} <= set(one.keys)
-            or (one.name.startswith("responses.") and "user_id" in one.keys)
-        )
-    ]
-    if records:
-        return _argilla_responses(records[0]) | _other_questions([one.name for one in records])
-    lists = [name for name in found if name.endswith(".responses") and f"{name}.users" in found]
-    if not lists:
+def _mturk(found: Found) -> Settings | None:
+    """A row for each assignment; rejected work is left out."""
+    if not has(found, "HITId", "WorkerId"):
         return None
-    status = found.get(f"{lists[0]}.status")
-    open_ = [word for word in (status.parts if status else ()) if word != "submitted"]
-    doubts = [f"answers that are {' or '.join(open_)} are counted too: {lists[0]}.status is not read"] if open_ else []
-    others = _other_questions(lists).get(DOUBTS, [])
-    return {"form": "list", "label_column": lists[0], "annotator_column": f"{lists[0]}.users", DOUBTS: doubts + others}
-
-
-def _other_questions(names: Sequence[str]) -> Settings:
-    """What is said where there are several questions."""
-    return {DOUBTS: [f"several questions; {names[0]} is read, not {', '.join(names[1:])}"]} if names[1:] else {}
-
-
-def _argilla_responses(column: Column) -> Settings:
-    """Each response is a row; drafts and discarded ones are left out."""
-    name = column.name
-    status = {"where": {f"{name}.status": "submitted"}} if "status" in column.keys else {}
+    where: Settings = {}
+    if "Rejected" in _values(found, "AssignmentStatus"):
+        where["AssignmentStatus"] = {"not": "Rejected"}
+    if reasons := list(_values(found, "Reject")):
+        where["Reject"] = {"not": reasons}
+    doubts = []
+    reject = found.get("Reject")
+    if reject is not None and reject.filled and not reject.values:
+        doubts.append("Reject has many reasons; rows that have one count too (where Reject)")
+    questions = _json_questions(found) or _mark_groups(found)
+    plain = [name for name, one in found.items() if name.startswith("Answer.") and _is_plain(one)]
+    settings: Settings = {}
+    if questions:
+        settings = next(iter(questions.values()))
+        doubts += other_questions([*questions, *plain], "count_columns or label_column")
+    elif len(plain) == 1:
+        settings = {"form": "long", "label_column": plain[0]}
+    if any("|" in value for name in plain for value in found[name].values):
+        settings = settings | {"label_separator": "|"}
     return {
-        "form": "long", "rows_from": [name], "annotator_column": f"{name}.user_id", "label_column": f"{name}.value",
-        **status,
+        "uid_column": "HITId", "annotator_column": "WorkerId", **({"where": where} if where else {}), **settings,
+        DOUBTS: doubts, UNUSED: [*_MTURK, "Answer.taskAnswers"],
     }  # fmt: skip
 
 
-def _prodigy(found: Found) -> Settings | None:
-    """Accepted options, or one label that is accepted or rejected."""
-    if not _has(found, "answer", "_input_hash"):
+def _values(found: Found, name: str) -> Sequence[str]:
+    """The few values of a column that may be there."""
+    return tuple(found[name].values) if name in found else ()
+
+
+def _is_plain(one: Column) -> bool:
+    """Whether a column holds one of few answers."""
+    marks = {value.lower() for value in one.values} <= MARKS
+    few = 2 <= one.distinct <= MOST_CLASSES and one.prose < 0.5 and one.name.count(".") <= 2
+    return one.kind in {"scalar", "list"} and few and not (marks and one.name.count(".") > 1)
+
+
+def _mark_groups(found: Found) -> dict[str, Settings]:
+    """Questions whose every option has a column of true and false."""
+    groups: dict[str, list[str]] = {}
+    for name, one in found.items():
+        stem, _, option = name.rpartition(".")
+        if stem.startswith("Answer.") and option and one.values and {value.lower() for value in one.values} <= MARKS:
+            groups.setdefault(stem, []).append(name)
+    wide = {stem: names for stem, names in groups.items() if len(names) > 1}
+    chosen = {stem: sum(found[name].distinct > 1 for name in names) for stem, names in wide.items()}
+    return {stem: _marks(wide[stem]) for stem in sorted(wide, key=lambda stem: chosen[stem] < 2)}
+
+
+def _marks(names: Sequence[str]) -> Settings:
+    """An option a column."""
+    return {
+        "form": "one_hot", "count_columns": list(names), "class_names": [name.rpartition(".")[2] for name in names]
+    }  # fmt: skip
+
+
+def _json_questions(found: Found) -> dict[str, Settings]:
+    """Questions whose answers lie in a cell of JSON: options that are true or false, a label, or the answer itself."""
+    cell = found.get("Answer.taskAnswers")
+    if cell is None or cell.kind != "records":
+        return {}
+    answers = [json.loads(part) for part in cell.parts]
+    questions: dict[str, Settings] = {}
+    chosen: dict[str, int] = {}
+    for question in cell.keys:
+        values = [answer[question] for answer in answers if answer.get(question) not in (None, "")]
+        name = f"{cell.name}[0].{question}"
+        options = dict.fromkeys(key for value in values if isinstance(value, dict) for key in value)
+        if "label" in options:
+            questions[name] = {"form": "long", "label_column": f"{name}.label"}
+        elif len(options) > 1 and all(isinstance(one, bool) for value in values for one in value.values()):
+            chosen[name] = len({option for value in values for option, one in value.items() if one})
+            questions[name] = _marks([f"{name}.{option}" for option in options])
+        elif not options and _are_labels([str(value) for value in values]):
+            questions[name] = {"form": "long", "label_column": name}
+    return dict(sorted(questions.items(), key=lambda entry: chosen.get(entry[0], 2) < 2))
+
+
+def _are_labels(values: Sequence[str]) -> bool:
+    """Whether values are few, and not sentences."""
+    return 2 <= len(set(values)) <= MOST_CLASSES and sum(" " in value.strip() for value in values) < len(values) / 2
+
+
+def _toloka(found: Found) -> Settings | None:
+    """A row for each assignment; rejected and skipped work is left out."""
+    if not has(found, "ASSIGNMENT:worker_id"):
         return None
-    who = {"annotator_column": name} if (name := _first(found, "_annotator_id", "_session_id")) else {}
-    if "accept" in found:
-        return {
-            "form": "long",
-            "uid_column": "_input_hash",
-            "label_column": "accept",
-            "where": {"answer": "accept"},
-            **who,
-        }
-    answers: Settings = {"where": {"answer": {"not": "ignore"}}, "label_column": "answer"}
-    label = found.get("label")
-    if label is not None and len(label.values) > 1:
-        first, *others = label.values
-        answers["where"]["label"] = first
-        answers[DOUBTS] = [f"several labels were asked for; {first!r} is read, not {', '.join(others)} (where label)"]
-    return {"form": "long", "uid_column": "_input_hash", **answers, **who}
-
-
-def _doccano(found: Found) -> Settings | None:
-    """Labels of each text; annotations by user, or a file for each user."""
-    annotations = found.get("annotations")
-    if annotations is not None and annotations.kind == "records" and {"label", "user"} <= set(annotations.keys):
-        return {
-            "form": "long", "rows_from": ["annotations"], "uid_column": _first(found, "id"),
-            "label_column": "annotations.label", "annotator_column": "annotations.user",
-        }  # fmt: skip
-    label = _first(found, "label", "labels")
-    if label and found[label].kind == "list" and found[label].json and _has(found, FILE, "id", "text"):
-        return {"form": "long", "uid_column": "id", "label_column": label, "annotator_column": FILE}
-    return None
-
-
-def _potato(found: Found) -> Settings | None:
-    """Answers of each user in a folder of their own, or all in one table of marked columns."""
-    marked = [name for name in found if ":::" in name]
-    if marked and _has(found, "instance_id"):
-        scheme = marked[0].partition(":::")[0]
-        columns = [name for name in marked if name.startswith(f"{scheme}:::")]
-        names = {"class_names": [name.partition(":::")[2] for name in columns]}
-        return {
-            "form": "one_hot", "uid_column": "instance_id", "annotator_column": _first(found, "user", "annotator"),
-            "count_columns": columns, **names,
-        }  # fmt: skip
-    schemes = [name for name in found if name.startswith("label_annotations.")]
-    if schemes and _has(found, "displayed_text"):
-        first = found[schemes[0]]
-        columns = [f"{first.name}.{key}" for key in first.keys]
-        names = {"class_names": list(first.keys)}
-        who = {"annotator_column": FOLDER} if FOLDER in found else {}
-        return {
-            "form": "one_hot",
-            "uid_column": "id",
-            "text_column": "displayed_text",
-            "count_columns": columns,
-            **who,
-            **names,
-        }
-    return None
-
-
-def _mturk(found: Found) -> Settings | None:
-    """A row for each assignment; rejected work is left out."""
-    if not _has(found, "HITId", "WorkerId"):
-        return None
-    rejected = found.get("AssignmentStatus")
-    kept = {"where": {"AssignmentStatus": {"not": "Rejected"}}} if rejected and "Rejected" in rejected.values else {}
-    answers = [name for name in found if name.startswith("Answer.") and found[name].kind in {"scalar", "list"}]
-    label = {"label_column": answers[0], "form": "long"} if len(answers) == 1 else {}
-    return {"uid_column": "HITId", "annotator_column": "WorkerId", **kept, **label}
+    status, left = "ASSIGNMENT:status", {"REJECTED", "SKIPPED", "EXPIRED", "ACTIVE"}
+    lost = [value for value in _values(found, status) if value in left]
+    asked = [name for name, one in found.items() if name.startswith("OUTPUT:") and one.distinct > 1]
+    control = [name for name, one in found.items() if name.startswith("GOLDEN:") and one.filled]
+    doubts = [f"answers to control tasks count too ({control[0]} is filled in)"] if control else []
+    return {
+        "uid_column": first(found, "ASSIGNMENT:task_id"), "annotator_column": "ASSIGNMENT:worker_id",
+        **({"where": {status: {"not": lost}}} if lost else {}),
+        **({"form": "long", "label_column": asked[0]} if asked else {}),
+        DOUBTS: doubts + other_questions(asked),
+        UNUSED: [name for name in found if name.startswith(("ASSIGNMENT:", "GOLDEN:", "HINT:", "ACCEPT:"))],
+    }  # fmt: skip
 
 
 def _lewidi(found: Found) -> Settings | None:
     """Annotations as "0,1,1" with annotators "Ann1,Ann2,Ann3" (2023), or by annotator (2025)."""
-    if not _has(found, "annotations", "annotators") or not (_has(found, "number of annotations") or "key" in found):
+    if not has(found, "annotations", "annotators") or not (has(found, "number of annotations") or "key" in found):
         return None
-    uid = {"uid_column": "key"} if "key" in found else {}
-    if found["annotations"].kind == "pairs":
-        return {"form": "by_annotator", "label_column": "annotations", **uid}
-    return {"form": "list", "label_column": "annotations", "annotator_column": "annotators", **uid}
+    uid: Settings = {"uid_column": "key"} if "key" in found else {}
+    if has(found, FILE, "split", "key"):
+        uid = {"uid_column": ["split", "key"]}  # each file numbers its items anew
+    text = found.get("text")
+    if text is not None and set(_TURNS) <= set(text.keys):
+        uid["text_template"] = "\n".join(f"{{text.{turn}}}" for turn in _TURNS)
+    annotations = found["annotations"]
+    if annotations.kind != "pairs":
+        return {"form": "list", "label_column": "annotations", "annotator_column": "annotators", **uid}
+    parted = {"label_separator": ","} if any("," in part for part in annotations.parts) else {}
+    return {"form": "by_annotator", "label_column": "annotations", **uid, **parted}
 
 
 def _crowd_kit(found: Found) -> Settings | None:
-    """Columns task, worker, label."""
-    if not _has(found, "task", "worker", "label"):
+    """Columns task, worker, label; the task may be the text itself."""
+    if not has(found, "task", "worker", "label"):
         return None
-    return {"form": "long", "uid_column": "task", "annotator_column": "worker", "label_column": "label"}
+    item = {"text_column" if found["task"].prose >= 0.5 else "uid_column": "task"}
+    return {"form": "long", **item, "annotator_column": "worker", "label_column": "label"}
 
 
 def _peerannot(found: Found) -> Settings | None:
     """Answers of each item by worker."""
-    if not _has(found, "key", "value") or found["value"].kind != "pairs":
+    if not has(found, "key", "value") or found["value"].kind != "pairs":
         return None
-    return {"form": "by_annotator", "uid_column": "key", "label_column": "value"}
+    numbers = all(part.isdigit() for part in found["value"].parts)
+    doubts = ["classes are numbers; one that nobody chose is not known here (class_names, or scale: [0, most])"]
+    return {
+        "form": "by_annotator", "uid_column": "key", "label_column": "value", DOUBTS: doubts if numbers else []
+    }  # fmt: skip
 
 
 def _go_emotions(found: Found) -> Settings | None:
     """A row for each rater, an emotion a column, unclear examples marked."""
-    if not _has(found, "rater_id", "example_very_unclear"):
+    if not has(found, "rater_id", "example_very_unclear"):
         return None
     start = list(found).index("example_very_unclear") + 1
     return {
         "form": "one_hot", "uid_column": "id", "annotator_column": "rater_id",
-        "count_columns": list(found)[start:],
+        "count_columns": [name for name in list(found)[start:] if name not in {FILE, FOLDER}],
         "where": {"example_very_unclear": {"not": True}},
     }  # fmt: skip
 
@@ -223,12 +209,13 @@ def nested_records(found: Found) -> Settings | None:
 
 
 PRESETS = (
-    Preset("Label Studio", _label_studio),
-    Preset("Argilla", _argilla),
-    Preset("Prodigy", _prodigy),
-    Preset("doccano", _doccano),
-    Preset("Potato", _potato),
+    Preset("Label Studio", tools.label_studio),
+    Preset("Argilla", tools.argilla),
+    Preset("Prodigy", tools.prodigy),
+    Preset("doccano", tools.doccano),
+    Preset("Potato", tools.potato),
     Preset("MTurk", _mturk),
+    Preset("Toloka", _toloka),
     Preset("LeWiDi", _lewidi),
     Preset("crowd-kit", _crowd_kit),
     Preset("peerannot", _peerannot),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from soft_labels.annotations.table.cells import read_list, read_pairs
+from soft_labels.annotations.table.cells import is_wrapped, read_list, read_pairs
 from soft_labels.annotations.table.names import expression
 from soft_labels.annotations.table.pictures import is_address
 from soft_labels.annotations.table.rows import Work
@@ -83,15 +83,21 @@ def profile(work: Work, columns: Sequence[str]) -> dict[str, Column]:
     waiting = list(columns)
     while waiting:
         name = waiting.pop(0)
-        column = _describe(work, name, columns)
+        column = describe(work, name, columns)
         found[name] = column
         if column.kind == "struct" and name.count(".") < _DEEPEST:
             waiting = [f"{name}.{key}" for key in column.keys] + waiting
     return found
 
 
-def _describe(work: Work, name: str, columns: Sequence[str]) -> Column:
-    """One column."""
+def describe(work: Work, name: str, columns: Sequence[str]) -> Column:
+    """Look at one column or nested value.
+
+    Args:
+        work: The table.
+        name: What to look at.
+        columns: The columns there are.
+    """
     cell = expression(name, columns)
     filled, distinct, length, whole = work.rows(
         f"SELECT count(x), count(DISTINCT x), coalesce(avg(length(x)), 0), "
@@ -118,12 +124,12 @@ def _describe(work: Work, name: str, columns: Sequence[str]) -> Column:
 
 def _nested(name: str, sample: Sequence[str]) -> dict[str, Any] | None:
     """What lists or dictionaries hold, where most cells are such."""
-    pairs = [found for text in sample if (found := read_pairs(text)) is not None]
+    pairs = [found for text in sample if not is_wrapped(text) and (found := read_pairs(text)) is not None]
     if sample and len(pairs) >= 0.8 * len(sample):
         return _dictionary(pairs)
     if any(_LIST_IN_LIST.match(text) for text in sample):
         return {"kind": "records", "sizes": Counter({1: len(sample)})}
-    written = [text for text in sample if text.strip()[:1] == "["]
+    written = [text for text in sample if text.strip()[:1] == "[" or is_wrapped(text)]
     if sample and len(written) >= 0.8 * len(sample):
         lists = [read_list(text) or [] for text in written]
         flat = [one for values in lists for one in values if one is not None]

@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 
 from soft_labels.annotations.table.labels import Found, LabelRoles
+from soft_labels.annotations.table.layouts import NO
 from soft_labels.annotations.table.names import expression
 from soft_labels.annotations.table.pictures import is_address
 from soft_labels.annotations.table.profile import TEXT, Column, determines, distinct, profile
-from soft_labels.annotations.table.rows import Work
+from soft_labels.annotations.table.rows import Work, is_kept
 from soft_labels.annotations.table.settings import Guess
 from soft_labels.annotations.table.source import FILE, FOLDER
 from soft_labels.annotations.table.words import (
@@ -211,13 +212,33 @@ class _Roles(LabelRoles):
 
     def blanks(self) -> None:
         """Rows without a label are left out; the reader counts them aloud."""
-        column = self.found.get(str(self.settings.get("label_column")))
-        if column is not None and column.filled < self.total and "missing" not in self.settings:
+        if "missing" in self.settings:
+            return
+        kept = [
+            is_kept(expression(name, self.columns), name, wanted)
+            for name, wanted in self.settings.get("where", {}).items() if self.settings["form"] != "list"
+        ]  # fmt: skip
+        blank, what = self._blank_answers()
+        count = self.work.value(f"SELECT count(*) FROM records WHERE {' AND '.join(['true', *kept, blank])}")
+        if count:
             self.settings["missing"] = "drop"
             self.guess.doubts.append(
-                f"{self.total - column.filled:,} of {self.total:,} rows have no {column.name}: they are left out "
-                "(missing: drop)"
+                f"{count:,} of {self.total:,} rows have no {what}: they are left out (missing: drop)"
             )
+
+    def _blank_answers(self) -> tuple[str, str]:
+        """Whether a row has no answer, as SQL, and what it lacks."""
+        label = self.settings.get("label_column")
+        if label is not None and self.settings["form"] != "by_label":
+            cell = expression(label, self.columns)
+            return f"(cleaned({cell}) IS NULL OR regexp_full_match({cell}, '\\s*(\\[\\s*\\]|\\{{\\s*\\}})\\s*'))", label
+        if self.settings["form"] != "one_hot":
+            return "false", ""
+        cells = [expression(name, self.columns) for name in self.settings["count_columns"]]
+        unmarked = "('false')" if self.settings.get("marks") == "filled" else NO
+        return " AND ".join(
+            f"coalesce(lower(cleaned({cell})) IN {unmarked}, true)" for cell in cells
+        ), "mark of a class"
 
     def order(self) -> None:
         """Whether the classes are ordered."""

@@ -40,6 +40,7 @@ class Work:
         notes: What was found out.
         warnings: What may be wrong.
         class_names: Names of class numbers that the file itself gives.
+        beside: Filters by a list beside the labels: its cell, its column and the values wanted of it.
     """
 
     files: Path | Sequence[Path]
@@ -50,6 +51,7 @@ class Work:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     class_names: tuple[str, ...] | None = None
+    beside: list[tuple[str, str, Any]] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -289,13 +291,44 @@ def open_lists(work: Work, name: str, columns: Sequence[str]) -> list[str]:
 def _keep(work: Work) -> None:
     """Leave out the rows that ``where`` does not want."""
     for place, (column, wanted) in enumerate(work.settings.where.items()):
-        negated = isinstance(wanted, Mapping)
-        values = _written(wanted["not"] if negated else wanted, column)
-        listed = ", ".join(literal(value) for value in values)
-        inside = f"coalesce(lower(cleaned(where_{place})) IN ({listed}), false)"
-        words = f"{column} is {'' if negated else 'not '}{' or '.join(values)}"
-        work.leave_out("rows", inside if negated else f"NOT {inside}", words)
-        work.check_left("rows")
+        cell = f"where_{place}"
+        if work.settings.form == "list" and work.value(f"SELECT count(*) FROM rows WHERE {cell} LIKE '[%'"):
+            work.beside.append((cell, column, wanted))
+        else:
+            keep(work, "rows", cell, column, wanted)
+
+
+def keep(work: Work, table: str, cell: str, column: str, wanted: Any) -> None:
+    """Leave out the rows that one filter does not want.
+
+    Args:
+        work: The table on its way.
+        table: The rows.
+        cell: Where their values lie.
+        column: What the table calls them.
+        wanted: A value, several, or ``{not: values}``.
+
+    Raises:
+        ConfigError: The filter is none of these.
+        DataError: No row is left.
+    """
+    values, negated = _filter(column, wanted)
+    words = f"{column} is {'' if negated else 'not '}{' or '.join(values)}"
+    work.leave_out(table, f"NOT ({is_kept(cell, column, wanted)})", words)
+    work.check_left(table)
+
+
+def is_kept(cell: str, column: str, wanted: Any) -> str:
+    """Whether a filter wants a row, as SQL."""
+    values, negated = _filter(column, wanted)
+    inside = f"coalesce(lower(cleaned({cell})) IN ({', '.join(map(literal, values))}), false)"
+    return f"NOT {inside}" if negated else inside
+
+
+def _filter(column: str, wanted: Any) -> tuple[list[str], bool]:
+    """The values of a filter, and whether they are those that are left out."""
+    negated = isinstance(wanted, Mapping) and set(wanted) == {"not"}
+    return _written(wanted["not"] if negated else wanted, column), negated
 
 
 def _written(wanted: Any, column: str) -> list[str]:

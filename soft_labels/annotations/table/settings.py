@@ -13,6 +13,7 @@ Form = Literal["long", "counts", "wide", "one_hot", "list", "by_annotator", "by_
 Repeats = Literal["error", "first", "last", "all"]
 Missing = Literal["error", "drop"]
 Several = Literal["error", "each", "share", "drop"]
+Marks = Literal["yes", "filled"]
 Label = str | int | float | bool
 
 
@@ -35,6 +36,7 @@ class TableSettings:
         count_column: ``long``: how many annotations a row stands for.
         label_columns: ``wide``: one column an annotator.
         count_columns: ``counts`` and ``one_hot``: one column a class, in the order of the classes.
+        marks: ``one_hot``: what marks a class: ``yes`` (1, true, x and the like), or ``filled``, any value but false.
         rows_from: Lists of records within a record, the outer first: each of their entries becomes a row.
         items_path: A second table that describes the items, joined by their id.
         items_uid_column: The id in that table; by default named as in the first.
@@ -43,7 +45,9 @@ class TableSettings:
         ordinal: Whether the classes are ordered, as ratings are.
         rename_labels: Labels that stand for another.
         ignore_labels: Labels that are no answer.
-        where: For each of some columns the values that are kept, or ``{not: values}``; other rows are left out.
+        label_separator: What stands between the labels of one cell, as # in ``polite#kind``.
+        where: For each of some columns the values that are kept, or ``{not: values}``; other rows are left out. With
+            ``list`` a column may hold a list beside the labels; then it is labels that are left out.
         several: What becomes of several labels in one answer: an error, ``each`` counts, they ``share`` one
             annotation, or the answer is dropped.
         repeats: Which annotation counts where an annotator labels an item again (``counts``: which row of a uid).
@@ -68,6 +72,7 @@ class TableSettings:
     count_column: str | None = None
     label_columns: Sequence[str] | None = None
     count_columns: Sequence[str] | None = None
+    marks: Marks = "yes"
     rows_from: Sequence[str] = ()
     items_path: Path | None = None
     items_uid_column: str | None = None
@@ -76,6 +81,7 @@ class TableSettings:
     ordinal: bool = False
     rename_labels: Mapping[str, Label] = field(default_factory=dict)
     ignore_labels: Sequence[Label] = ()
+    label_separator: str | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
     several: Several = "error"
     repeats: Repeats = "error"

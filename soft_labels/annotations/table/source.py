@@ -17,6 +17,8 @@ from soft_labels.annotations.table.encoding import (
     check_kind,
     copy_as_utf8,
     find_encoding,
+    is_blank,
+    stem_of,
     suffix_of,
 )
 from soft_labels.annotations.table.names import identifier, literal
@@ -27,7 +29,10 @@ DELIMITED = (".csv", ".tsv", ".txt")
 LINES = (".jsonl", ".ndjson")
 SUFFIXES = (*DELIMITED, ".json", *LINES, ".parquet", ARRAY)
 ARROW = ".arrow"
-_DESCRIPTIONS = {"dataset_info.json", "state.json", "dataset_dict.json"}  # of a saved Hugging Face data set
+_DESCRIPTIONS = {
+    "dataset_info.json", "state.json", "dataset_dict.json",  # of a saved Hugging Face data set
+    "metadata.json", "test_groundTruth.json", "annotation_order.txt",  # of peerannot and Potato
+}  # fmt: skip
 FILE, FOLDER = "file", "folder"
 _NOT_A_NUMBER = "('NaN', 'Infinity', '-Infinity')"
 _LONGEST_LINE = 1 << 25
@@ -311,13 +316,16 @@ def _open_files(
     header: Sequence[str] | None,
 ) -> Source:
     """Several files as one table, which messages call by ``path``."""
-    parts = []
+    filled = [file for file in files if not is_blank(file)] or files
+    empty = [file.name for file in files if file not in filled]
+    files, parts = filled, []
     for number, file in enumerate(files):
         (place := folder / str(number)).mkdir()
         parts.append(open_source(file, database, place, encoding, header))
     names = dict.fromkeys(name for part in parts for name in part.columns)
     selects = [_select(part, file, names) for part, file in zip(parts, files, strict=True)]
     notes = dict.fromkeys(note for part in parts for note in part.notes)
+    said = [f"{len(empty)} files hold nothing and are left out: {', '.join(empty)}"] if empty else []
     described = (*sorted(path.glob("dataset_info.json")), *sorted(path.glob("*/dataset_info.json")))
     named = parts[0].class_names
     for description in described[:1]:
@@ -326,7 +334,7 @@ def _open_files(
         path,
         f"({' UNION ALL '.join(selects)})",
         {name: identifier(name) for name in (*names, FILE, FOLDER)},
-        (f"{len(files)} files", *notes),
+        (f"{len(files)} files", *said, *notes),
         tuple(dict.fromkeys(f"{warning}" for part in parts for warning in part.warnings)),
         named,
     )
@@ -352,7 +360,7 @@ def _is_data(file: Path) -> bool:
 def _select(part: Source, file: Path, names: Mapping[str, object]) -> str:
     """One file's records under the names of all files."""
     cells = [f"{part.columns.get(name, 'NULL')} AS {identifier(name)}" for name in names]
-    where = {FILE: file.name.partition(".")[0], FOLDER: file.parent.name}
+    where = {FILE: stem_of(file), FOLDER: file.parent.name}
     places = [f"{literal(text)} AS {identifier(name)}" for name, text in where.items()]
     return f"SELECT {', '.join(cells + places)} FROM {part.relation}"
 

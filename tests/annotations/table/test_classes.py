@@ -34,7 +34,7 @@ def test_names_are_taken_as_written() -> None:
 def test_what_is_odd_is_named() -> None:
     assert "No and no" in warned("No", "no", "yes")
     assert "NA (5), I don't know (5)" in warned("NA", "I don't know", "yes")
-    assert "look like lists: 0,0,1, 0,1,1" in warned("0,0,1", "0,1,1")
+    assert "look like lists: 0,0,1, 0,1,1; set form: list, or label_separator" in warned("0,0,1", "0,1,1")
     assert "look like lists: ['a']" in warned("['a']", "a")
     assert "scale: [1, 5]" in warned("1", "2", "5")
     assert "nobody chose a, b" in warned("a", "b", count=0)

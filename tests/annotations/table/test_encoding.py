@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from soft_labels.annotations.table.encoding import check_encoding, check_kind, copy_as_utf8, find_encoding, suffix_of
+from soft_labels.annotations.table.encoding import (
+    check_encoding,
+    check_kind,
+    copy_as_utf8,
+    find_encoding,
+    is_blank,
+    suffix_of,
+)
 from soft_labels.errors import DataError
 
 TEXT = "item,text\n1,Grüße aus Köln, 5 €\n"
@@ -38,6 +45,15 @@ def test_a_letter_late_in_a_file_decides(tmp_path: Path) -> None:
         check_encoding(path, "utf-8")
 
 
+def test_a_file_of_blanks_holds_nothing(tmp_path: Path) -> None:
+    blank = {"blank.csv": b"\xef\xbb\xbf\r\n", "quotes.csv": b'""\n', "packed.csv.gz": gzip.compress(b" \n")}
+    written = {**blank, "full.csv": b"\na"}
+    for name, content in written.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "long.csv").write_bytes(b"\n" * 5000 + b"a")
+    assert [name for name in (*written, "long.csv") if is_blank(tmp_path / name)] == list(blank)
+
+
 def test_the_suffix_is_that_of_the_content() -> None:
     assert [suffix_of(Path(name)) for name in ("a.JSONL.gz", "a.b.tsv", "a.gz")] == [".jsonl", ".tsv", ""]
 
@@ -48,6 +64,7 @@ def test_the_suffix_is_that_of_the_content() -> None:
         (b"PK\x03\x04rest", "a zip archive or a spreadsheet"), (b"\xd0\xcf\x11\xe0", "an old spreadsheet"),
         (b"PAR1", "give it the suffix .parquet"), (b"%PDF-1.7", "a PDF"), (b"version https://git-lfs", "git lfs pull"),
         (b"\xef\xbb\xbf <!DOCTYPE html><html>", "a web page"), (b"<HTML>", "a web page"),
+        (b"__label__no A text", "lines of fastText"),
     ],
 )  # fmt: skip
 def test_files_of_another_kind_are_named(start: bytes, what: str, tmp_path: Path) -> None:

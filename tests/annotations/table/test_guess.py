@@ -6,6 +6,7 @@ import pytest
 from soft_labels.annotations.table.guess import guess_table
 from soft_labels.annotations.table.read import read_table
 from soft_labels.errors import DataError
+from tests.annotations.table.exports import ANSWERS, EXPORTS, result
 from tests.annotations.table.layouts import ITEMS, LONG, R_LAYOUTS, as_csv, as_lines
 
 
@@ -19,6 +20,22 @@ def test_a_layout_is_guessed_and_read(layout: str, tmp_path: Path) -> None:
     assert sorted(map(sorted, chosen)) == [[1, 2], [1, 2], [3]], guess
     totals = sorted(total for total in data.label_counts.sum(0).tolist() if total)
     assert (len(data), totals) == (3, [3, 6]), guess
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_does_not_count_in_an_export_is_left_out_and_counted(name: str, tmp_path: Path) -> None:
+    export = EXPORTS[name]
+    first, *second = export.make(tmp_path)
+    guess = guess_table(first, second[0] if second else None)
+    data = read_table(guess.path, guess.table_settings())
+    assert data.reading is not None
+    assert data.class_names == export.classes, guess
+    assert sum(data.reading.rows_dropped.values()) == export.dropped, data.reading
+    chosen = [[int(count) for count in row if count] for row in data.label_counts.tolist()]
+    assert sorted(map(sorted, chosen)) == [[1, 2], [1, 2], [3]], guess
+    people = None if data.annotations is None else len(data.annotations.annotators)
+    assert people == (3 if export.people else None)
 
 
 @pytest.mark.parametrize("layout", ["row numbers", "rating by its values", "GoEmotions", "MTurk", "Argilla 2", "wide"])
@@ -49,6 +66,14 @@ REFUSED: dict[str, tuple[str, str, str]] = {
                    "no column looks like a text"),
     "no text": ("t.csv", as_csv([{"item": r["item"], "annotator": r["annotator"], "label": r["label"]} for r in LONG]),
                 "no column looks like a text"),
+    "fastText": ("t.txt", "__label__no Thanks a lot\n__label__yes Send it, now\n",
+                 "lines of fastText, which name no item"),
+    "no line of names": ("t.tsv", "".join(f"{r['text']}\t{r['label']}\te{r['item']}\n" for r in LONG),
+                         r"the first row is no line of names, .* name the columns with --data\.header"),
+    "spans of Label Studio": ("t.json", json.dumps([{"id": i, "data": {"text": t}, "annotations": [{"id": 1, "result": [
+        result("labels", "ner", {"start": 0, "end": 4, "labels": ["X"]})]}]} for i, t, _ in ITEMS]),
+        "no result of annotations is a label"),
+    "lists of nothing": ("t.jsonl", lines(label=[[0, 4, "X"]], Comments=[]), "no column looks like labels"),
     "no label": ("t.csv", as_csv([{"item": i, "text": t} for i, t, _ in ITEMS]), "no column looks like labels"),
 }  # fmt: skip
 
@@ -68,9 +93,9 @@ def test_what_a_tool_asked_besides_is_said(tmp_path: Path) -> None:
              "tone.responses.status": ["submitted", "draft", "discarded"], "other.responses": ["x"] * 3,
              "other.responses.users": ["a", "b", "c"]} for i, t, _ in ITEMS]  # fmt: skip
     (tmp_path / "flat.json").write_text(json.dumps(flat), encoding="utf-8")
-    doubts = guess_table(tmp_path / "flat.json").doubts
-    assert "several questions; tone.responses is read, not other.responses" in doubts
-    assert any("draft" in doubt and "discarded" in doubt and "are counted too" in doubt for doubt in doubts)
+    guess = guess_table(tmp_path / "flat.json")
+    assert "several questions; tone.responses is read, not other.responses (label_column)" in guess.doubts
+    assert guess.settings["where"] == {"tone.responses.status": "submitted"}
 
 
 def test_counts_of_0_and_1_may_be_annotators(tmp_path: Path) -> None:
@@ -87,3 +112,17 @@ def test_labels_of_several_words_in_a_column_of_any_name_are_found(tmp_path: Pat
     path.write_text("\n".join(["mail_id,rater,body,tone", *rows]) + "\n", encoding="utf-8")
     settings = guess_table(path, None, {}).settings
     assert (settings["label_column"], settings["text_column"]) == ("tone", "body")
+
+
+def test_answers_by_annotator_are_not_taken_for_answers_by_item(tmp_path: Path) -> None:
+    turned = {who: {item: ANSWERS[item][who] for item in ANSWERS} for who in ("0", "1")}
+    (tmp_path / "answers.json").write_text(json.dumps(turned))
+    (tmp_path / "texts.csv").write_text(as_csv({"id": item, "text": text} for item, text, _ in ITEMS))
+    with pytest.raises(DataError, match=r"this is \{annotator: \{item: label\}\}; write it as"):
+        guess_table(tmp_path / "answers.json", tmp_path / "texts.csv")
+
+
+def test_columns_may_be_named_by_their_places(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("0,1,2\n1,Thanks a lot,0\n1,Thanks a lot,2\n2,Send it now,2\n2,Send it now,0\n")
+    guess = guess_table(tmp_path / "t.csv", None, {"label_column": "2", "text_column": "1"})
+    assert guess.settings["uid_column"] is None  # and the first row is not refused, though 2 is a value of the column 2

@@ -87,6 +87,60 @@ def test_several_labels_share_one_annotation(make_work: MakeWork) -> None:
     assert work.notes == ["1 answers of several labels (several: share)"]
 
 
+def test_labels_in_a_cell_are_parted(make_work: MakeWork) -> None:
+    work = make_work("rows", {"uid": ["1", "2"], "label": ["a # b", "b"]}, label_separator="#", several="each")
+    assert annotations(work) == [("1", None, "a", 1.0), ("1", None, "b", 1.0), ("2", None, "b", 1.0)]
+    work = make_work("rows", {"uid": ["1", "2"], "label": ["a,b#c", '["c", "c"]']}, form="list", label_separator="#")
+    assert annotations(work) == [("1", None, "a,b", 1.0), ("1", None, "c", 1.0), *[("2", None, "c", 1.0)] * 2]
+
+
+def test_what_label_studio_wraps_is_its_content(make_work: MakeWork) -> None:
+    work = make_work(
+        "rows", {"uid": list("123"), "label": ['{"choices": ["a", "b"]}', '[{"rating": 4}]', "a"]}, several="share"
+    )
+    assert annotations(work) == [
+        ("1", None, "a", 0.5),
+        ("1", None, "b", 0.5),
+        ("2", None, "4", 1.0),
+        ("3", None, "a", 1.0),
+    ]
+
+
+def test_any_value_but_false_marks_a_class_where_marks_are_filled_cells(make_work: MakeWork) -> None:
+    cells = {"uid": ["1", "2"], "annotator": ["a", "b"], "count_0": ["no", " "], "count_1": ["False", "0"]}
+    work = make_work("rows", cells, **ONE_HOT, marks="filled")
+    assert annotations(work) == [("1", "a", "0", 1.0), ("2", "b", "1", 1.0)]
+    with pytest.raises(DataError, match=r"wants 0 or 1, got 'odd'; .*marks: filled if any value marks a class"):
+        make_annotations(make_work("rows", {**cells, "count_0": ["odd", None]}, **ONE_HOT))
+
+
+def test_lists_without_a_label_are_missing(make_work: MakeWork) -> None:
+    cells = {"uid": ["1", "2"], "label": ["[]", "[0]"]}
+    with pytest.raises(DataError, match=r"row 1 .*: no annotation; .*missing: drop"):
+        make_annotations(make_work("rows", cells, form="list"))
+    work = make_work("rows", cells, form="list", missing="drop")
+    assert annotations(work) == [("2", None, "0", 1.0)]
+    assert work.dropped == {"no annotation": 1}
+
+
+def test_labels_are_left_out_by_a_list_beside_them(make_work: MakeWork) -> None:
+    cells = {
+        "uid": ["1", "2"],
+        "label": ["[0, 1]", "[1]"],
+        "annotator": ["a,b", "a"],
+        "where_0": ['["sent", "draft"]'] * 2,
+    }
+    settings: dict[str, Any] = {"form": "list", "annotator_column": "who", "where": {"state": "sent"}}
+    work = make_work("rows", {**cells, "where_0": ['["sent", "draft"]', '["sent"]']}, **settings)
+    work.beside.append(("where_0", "state", "sent"))
+    assert annotations(work) == [("1", "a", "0", 1.0), ("2", "a", "1", 1.0)]
+    assert work.dropped == {"state is not sent": 1}
+    work = make_work("rows", cells, **settings)
+    work.beside.append(("where_0", "state", "sent"))
+    with pytest.raises(DataError, match=r"row 2 .*: column 'label' has 1 labels but 'state' 2 values"):
+        make_annotations(work)
+
+
 def test_labels_are_renamed_before_they_are_ignored(make_work: MakeWork) -> None:
     work = make_work(
         "rows", {"uid": list("1234"), "label": ["n", "yes", "?", "NA"]},

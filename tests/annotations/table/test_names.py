@@ -21,10 +21,13 @@ from soft_labels.errors import DataError
         ('odd "name".k', "v"),
         ("python.k", "w"),
         ("plain.k", None),
+        ("deep.marks[keys]", '["p", "q"]'),
+        ("deep.list[keys]", None),
     ],
 )
 def test_a_name_leads_to_its_value(name: str, value: str | None) -> None:
-    deep = '{"a": {"b": "x"}, "list": [1, 2], "results": [{"value": "p"}, {"value": "q"}], "nan": NaN}'
+    deep = '{"a": {"b": "x"}, "list": [1, 2], "results": [{"value": "p"}, {"value": "q"}], "nan": NaN, '
+    deep += '"marks": {"p": true, "q": "x", "r": false, "s": "", "t": null}}'
     columns = {"plain": "7", "deep": deep, 'odd "name"': json.dumps({"k": "v"}), "python": "{'k': 'w'}"}
     with duckdb.connect() as database:
         install(database)

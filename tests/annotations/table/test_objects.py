@@ -36,6 +36,13 @@ def test_the_outermost_form_is_found(text: str, name: str, kind: str | None, tmp
          [{"key": "1", "text": "a b", "label": "x"}, {"key": "2", "text": "c d", "label": "y"}]),
         ({"data": [{"a": 1}], "version": 3}, [{"a": 1}]),
         ({"a": [1, 2], "b": [3, 4]}, [{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
+        ({"user_id": "ann", "instance_id_to_label_to_value": {
+            "i1": [[{"schema": "tone", "name": "kind"}, "true"], [{"schema": "why", "name": "text_box"}, "so"]],
+            "i2": {"tone": {"rude": True}}}},
+         [{"instance_id": "i1", "user_id": "ann", "labels": {"tone": {"kind": "true"}, "why": {"text_box": "so"}}},
+          {"instance_id": "i2", "user_id": "ann", "labels": {"tone": {"rude": True}}}]),
+        (TASK := {"id": 1, "data": {"text": "a b"}, "annotations": [{"id": 2}]}, [TASK]),
+        (DONE := {"id": 2, "result": [{"value": 1}], "task": {"id": 1}}, [DONE]),
         ({"q1": "yes", "q2": "no"}, [{"key": "q1", "value": "yes"}, {"key": "q2", "value": "no"}]),
     ],
 )  # fmt: skip

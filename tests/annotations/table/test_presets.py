@@ -3,98 +3,13 @@ from typing import Any
 import pytest
 
 from soft_labels.annotations.table.presets import PRESETS, recognise
-from soft_labels.annotations.table.profile import Column, Kind
+from soft_labels.annotations.table.profile import Column
 from soft_labels.annotations.table.source import FILE, FOLDER
-
-
-def of(*names: str, **special: Column) -> dict[str, Column]:
-    """Columns of single values, and others under their own names."""
-    return {name: Column(name, "scalar", 3, 2) for name in names} | {one.name: one for one in special.values()}
-
-
-def nested(name: str, kind: Kind, *keys: str) -> Column:
-    return Column(name, kind, 3, 3, keys=keys, json=True)
-
+from soft_labels.annotations.table.tools import DOUBTS, UNUSED
+from tests.annotations.table.test_tools import EXPORTS as TOOLS
+from tests.annotations.table.test_tools import nested, of, values
 
 EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
-    "Label Studio": (
-        "Label Studio",
-        of("id", a=nested("annotations", "records", "result", "completed_by", "was_cancelled")),
-        {
-            "rows_from": ["annotations", "annotations.result"], "uid_column": "id",
-            "annotator_column": "annotations.completed_by",
-            "where": {"annotations.was_cancelled": {"not": True}},
-        },
-    ),
-    "Label Studio of old, without ids": (
-        "Label Studio",
-        of(a=nested("completions", "records", "result")),
-        {"rows_from": ["completions", "completions.result"]},
-    ),
-    "Label Studio, the short form": (
-        "Label Studio",
-        of("id", "text", "annotation_id", "annotator", "lead_time"),
-        {"uid_column": "id", "annotator_column": "annotator"},
-    ),
-    "Argilla 2": (
-        "Argilla",
-        of(a=nested("responses.tone", "records", "user_id", "value", "status")),
-        {
-            "form": "long", "rows_from": ["responses.tone"], "annotator_column": "responses.tone.user_id",
-            "label_column": "responses.tone.value", "where": {"responses.tone.status": "submitted"},
-        },
-    ),
-    "Argilla, columns of values and users": (
-        "Argilla",
-        of("tone.responses", "tone.responses.users"),
-        {"form": "list", "label_column": "tone.responses", "annotator_column": "tone.responses.users"},
-    ),
-    "Prodigy, choices": (
-        "Prodigy",
-        of("_input_hash", "answer", "accept", "_session_id"),
-        {
-            "form": "long", "uid_column": "_input_hash", "label_column": "accept", "where": {"answer": "accept"},
-            "annotator_column": "_session_id",
-        },
-    ),
-    "Prodigy, one label": (
-        "Prodigy",
-        of("_input_hash", "answer"),
-        {
-            "form": "long", "uid_column": "_input_hash", "label_column": "answer",
-            "where": {"answer": {"not": "ignore"}},
-        },
-    ),
-    "doccano": (
-        "doccano",
-        of("id", "text", a=nested("annotations", "records", "label", "user")),
-        {
-            "form": "long", "rows_from": ["annotations"], "uid_column": "id", "label_column": "annotations.label",
-            "annotator_column": "annotations.user",
-        },
-    ),
-    "doccano, a file for each user": (
-        "doccano",
-        of("id", "text", FILE, a=nested("label", "list")),
-        {"form": "long", "uid_column": "id", "label_column": "label", "annotator_column": FILE},
-    ),
-    "Potato, one scheme of two": (
-        "Potato",
-        of("instance_id", "user", "tone:::good", "tone:::bad", "other:::x"),
-        {
-            "form": "one_hot", "uid_column": "instance_id", "annotator_column": "user",
-            "count_columns": ["tone:::good", "tone:::bad"], "class_names": ["good", "bad"],
-        },
-    ),
-    "Potato, folders": (
-        "Potato",
-        of("id", "displayed_text", FOLDER, a=nested("label_annotations.tone", "pairs", "good", "bad")),
-        {
-            "form": "one_hot", "uid_column": "id", "text_column": "displayed_text", "annotator_column": FOLDER,
-            "count_columns": ["label_annotations.tone.good", "label_annotations.tone.bad"],
-            "class_names": ["good", "bad"],
-        },
-    ),
     "MTurk": (
         "MTurk",
         of("HITId", "WorkerId", "Answer.tone", s=Column("AssignmentStatus", "scalar", 3, 2, {"Rejected": 1})),
@@ -107,6 +22,55 @@ EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
         "MTurk",
         of("HITId", "WorkerId", "Answer.a", "Answer.b", s=Column("AssignmentStatus", "scalar", 3, 1, {"Approved": 3})),
         {"uid_column": "HITId", "annotator_column": "WorkerId"},
+    ),
+    "MTurk, a column of true and false for each option": (
+        "MTurk",
+        of("HITId", "WorkerId", "Answer.comment", a=values("Answer.tone.no", "true", "false"),
+           b=values("Answer.tone.yes", "false", "true"), c=values("Reject", "too fast")),
+        {
+            "form": "one_hot", "uid_column": "HITId", "annotator_column": "WorkerId", "class_names": ["no", "yes"],
+            "count_columns": ["Answer.tone.no", "Answer.tone.yes"], "where": {"Reject": {"not": ["too fast"]}},
+        },
+    ),
+    "MTurk, answers in JSON": (
+        "MTurk",
+        of("HITId", "WorkerId", a=nested("Answer.taskAnswers", "records", "why", "tone", parts=(
+            '{"why": "it is so", "tone": {"no": true, "yes": false}}',
+            '{"why": "so it is", "tone": {"no": false, "yes": true}}',
+        ))),
+        {
+            "form": "one_hot", "uid_column": "HITId", "annotator_column": "WorkerId", "class_names": ["no", "yes"],
+            "count_columns": ["Answer.taskAnswers[0].tone.no", "Answer.taskAnswers[0].tone.yes"],
+        },
+    ),
+    "Toloka": (
+        "Toloka",
+        of("INPUT:text", "OUTPUT:tone", "ASSIGNMENT:task_id", "ASSIGNMENT:worker_id",
+           s=values("ASSIGNMENT:status", "APPROVED", "REJECTED")),
+        {
+            "form": "long", "uid_column": "ASSIGNMENT:task_id", "annotator_column": "ASSIGNMENT:worker_id",
+            "label_column": "OUTPUT:tone", "where": {"ASSIGNMENT:status": {"not": ["REJECTED"]}},
+        },
+    ),
+    "LeWiDi 2023, turns of a talk, a file for each part": (
+        "LeWiDi",
+        of("key", "split", FILE, "annotations", "annotators",
+           a=nested("text", "struct", "prev_agent", "prev_user", "agent", "user")),
+        {
+            "form": "list", "label_column": "annotations", "annotator_column": "annotators",
+            "uid_column": ["split", "key"],
+            "text_template": "{text.prev_agent}\n{text.prev_user}\n{text.agent}\n{text.user}",
+        },
+    ),
+    "LeWiDi 2025, several labels": (
+        "LeWiDi",
+        of("key", "annotators", a=nested("annotations", "pairs", "Ann1", parts=("neutral", "neutral,entailment"))),
+        {"form": "by_annotator", "label_column": "annotations", "uid_column": "key", "label_separator": ","},
+    ),
+    "crowd-kit, texts as tasks": (
+        "crowd-kit",
+        of("worker", "label", a=Column("task", "scalar", 3, 3, prose=1.0)),
+        {"form": "long", "text_column": "task", "annotator_column": "worker", "label_column": "label"},
     ),
     "LeWiDi 2023": (
         "LeWiDi",
@@ -130,7 +94,7 @@ EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
     ),
     "GoEmotions": (
         "GoEmotions",
-        of("text", "id", "rater_id", "example_very_unclear", "joy", "anger"),
+        of("text", "id", "rater_id", "example_very_unclear", "joy", "anger", FILE, FOLDER),
         {
             "form": "one_hot", "uid_column": "id", "annotator_column": "rater_id", "count_columns": ["joy", "anger"],
             "where": {"example_very_unclear": {"not": True}},
@@ -142,11 +106,14 @@ EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
 @pytest.mark.parametrize("export", EXPORTS)
 def test_an_export_is_known_by_its_names(export: str) -> None:
     tool, found, settings = EXPORTS[export]
-    assert recognise(found) == (tool, settings)
+    known = recognise(found)
+    assert known is not None
+    assert known[0] == tool
+    assert {key: value for key, value in known[1].items() if key not in {DOUBTS, UNUSED}} == settings
 
 
 def test_every_tool_has_an_export_here() -> None:
-    assert {tool for tool, *_ in EXPORTS.values()} == {preset.tool for preset in PRESETS}
+    assert {tool for tool, *_ in [*TOOLS.values(), *EXPORTS.values()]} == {preset.tool for preset in PRESETS}
 
 
 @pytest.mark.parametrize(
@@ -163,3 +130,29 @@ def test_every_tool_has_an_export_here() -> None:
 )
 def test_other_tables_are_of_no_tool(found: dict[str, Column]) -> None:
     assert recognise(found) is None
+
+
+def doubts_of(found: dict[str, Column]) -> list[str]:
+    known = recognise(found)
+    assert known is not None
+    return list(known[1].get(DOUBTS, []))
+
+
+def test_other_questions_and_numbers_without_names_are_said() -> None:
+    marks = {name: values(name, "true", "false") for name in ("Answer.a.x", "Answer.a.y", "Answer.b.x", "Answer.b.y")}
+    assert doubts_of(of("HITId", "WorkerId") | marks) == [
+        "several questions; Answer.a is read, not Answer.b (count_columns or label_column)"
+    ]
+    control = of("OUTPUT:tone", "OUTPUT:why", "ASSIGNMENT:worker_id", "GOLDEN:tone")
+    assert doubts_of(control) == [
+        "answers to control tasks count too (GOLDEN:tone is filled in)",
+        "several questions; OUTPUT:tone is read, not OUTPUT:why (label_column)",
+    ]
+    assert "scale: [0, most]" in doubts_of(of("key", a=nested("value", "pairs", "1", parts=("0", "2"))))[0]
+
+
+def test_what_a_service_writes_about_itself_is_no_label() -> None:
+    known = recognise(of("HITId", "WorkerId", "Keywords", "Answer.tone"))
+    assert known is not None
+    assert "Keywords" in known[1][UNUSED]
+    assert "Answer.tone" not in known[1][UNUSED]

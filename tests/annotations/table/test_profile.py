@@ -53,6 +53,7 @@ def test_lists_and_dictionaries_are_known_by_what_they_hold(make_work: MakeWork)
         "parted": ["0,1,1", "1,1,0", "0;0"],
         "annotators": ["a1,a2", "a3,a4", "a5,a6"],
         "words": ["up,down", "left,right", "in,out"],
+        "chosen": ['{"choices": ["no", "yes"]}', '[{"rating": 4}]', None],
         "answers": ['{"a1": "no", "a2": "no"}', '{"a2": "yes"}', '{"a2": null}'],
         "responses": ['[{"value": "no", "user": 1}]', '[{"value": "yes", "status": "draft"}]', "[]"],
     }
@@ -63,11 +64,13 @@ def test_lists_and_dictionaries_are_known_by_what_they_hold(make_work: MakeWork)
         "parted": ("list", False),
         "annotators": ("list", False),
         "words": ("scalar", False),
+        "chosen": ("list", True),
         "answers": ("pairs", True),
         "responses": ("records", True),
     }
     assert (dict(found["labels"].sizes), found["labels"].parts) == ({2: 1, 1: 1, 0: 1}, ("no", "yes"))
     assert dict(found["parted"].sizes) == {3: 2, 2: 1}
+    assert set(found["chosen"].parts) == {"no", "yes", "4"}
     assert (found["answers"].keys, found["answers"].parts) == (("a2", "a1"), ("no", "yes"))
     assert set(found["responses"].keys) == {"value", "user", "status"}
 

@@ -59,6 +59,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "scale and names": (HEAD + GOOD, {"scale": [0, 1], "class_names": ["0", "1"]}, "leave one of them out"),
     "where leaves nothing": (HEAD + GOOD, {"where": {"who": "z"}}, "no row is left .*4 rows: who is not z"),
     "where on a missing column": (HEAD + GOOD, {"where": {"status": "ok"}}, "no column status"),
+    "where with another word": (HEAD + GOOD, {"where": {"who": {"is": "a"}}}, r"where wants .* or \{not: \.\.\.\} for 'who'"),
     "where without values": (HEAD + GOOD, {"where": {"who": []}}, "where wants a value, a list of values"),
     "all labels ignored": (HEAD + GOOD, {"ignore_labels": [0, 1]}, "no row is left .*label '0' is ignored"),
     "several labels": (lines({"item": 1, "who": "a", "text": "x", "label": ["0", "1"]}), {}, r"row 1 .*: 2 labels in one answer \(0, 1\); set several"),
