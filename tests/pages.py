@@ -43,6 +43,13 @@ def blocks(file: Path) -> list[Block]:
     return [Block(language, title or None, text) for language, title, text in _BLOCK.findall(file.read_text("utf-8"))]
 
 
+def save(block: Block, folder: Path) -> None:
+    """Write the file that a block stands for."""
+    path = folder / str(block.title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(block.text, encoding="utf-8")
+
+
 def texts(language: str, file: Path = README) -> list[str]:
     """The blocks of a language."""
     return [block.text for block in blocks(file) if block.language == language]
@@ -90,7 +97,7 @@ def run_page(file: Path, run_cli: RunCli, quick: tuple[str, ...]) -> None:
             wanted = int((block.title or f"{EXITS}0").removeprefix(EXITS))
             said = "".join(run_command(command, wanted, run_cli, quick) for command in commands(block.text))
         elif block.title:
-            Path(block.title).write_text(block.text, encoding="utf-8")
+            save(block, Path())
         elif block.language == "python":
             with redirect_stdout(io.StringIO()) as out:
                 exec(compile(block.text, file.name, "exec"), names)  # noqa: S102 (our own page)

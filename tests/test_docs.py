@@ -17,6 +17,9 @@ from mkdocs.exceptions import PluginError
 from docs.figures import FIGURES, svg
 from docs.render import rendered
 from soft_labels.__main__ import COMMANDS
+from soft_labels.annotations.table.guess import guess_table
+from soft_labels.annotations.table.presets import PRESETS
+from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import Form
 from soft_labels.commands.fit import parse_datamodule
 from soft_labels.metrics import METRICS
@@ -24,13 +27,16 @@ from soft_labels.training.calibration import CALIBRATIONS
 from soft_labels.training.kinds import HEADS
 from soft_labels.training.objectives import LOSSES, TARGETS
 from tests.conftest import REPOSITORY, RunCli
-from tests.pages import blocks, run_page, texts
+from tests.pages import blocks, run_page, save, texts
 
 PLACE = REPOSITORY / "docs" / "pages"
 PAGES = sorted(PLACE.rglob("*.md"))
 OVERVIEW, FIRST = PLACE / "index.md", PLACE / "start.md"
 WITH_CODE = [path for path in PAGES if blocks(path) and path != OVERVIEW]
 LAYOUTS = PLACE / "layouts.md"
+KNOWN = "looks like an export of "
+TOOLS = ("label_studio.json", "argilla.json", "prodigy.jsonl", "doccano", "potato.csv", "mturk.csv", "toloka.tsv",
+         "lewidi_2023.json", "lewidi_2025.json", "crowdkit.csv", "answers.json", "goemotions.csv")  # fmt: skip
 TABLES: dict[str, Any] = {
     "targets": TARGETS,
     "losses": LOSSES,
@@ -82,11 +88,28 @@ def test_every_form_of_a_table_has_an_example() -> None:
     assert set(get_args(Form)) <= shown
 
 
-@pytest.mark.slow
-def test_all_examples_of_tables_hold_the_same_answers(workplace: Path) -> None:
+def save_layouts(folder: Path) -> None:
     for block in blocks(LAYOUTS):
         if block.title:
-            (workplace / block.title).write_text(block.text, encoding="utf-8")
+            save(block, folder)
+
+
+@pytest.mark.slow
+def test_every_tool_has_an_example_with_the_same_answers(tmp_path: Path) -> None:
+    save_layouts(tmp_path)
+    described = {"potato.csv": "potato_items.jsonl", "crowdkit.csv": "texts.csv", "answers.json": "texts.csv"}
+    tools = set()
+    for name in TOOLS:
+        guess = guess_table(tmp_path / name, tmp_path / described[name] if name in described else None)
+        tools |= {note.removeprefix(KNOWN) for note in guess.notes if note.startswith(KNOWN)}
+        data = read_table(guess.path, guess.table_settings())
+        assert data.label_counts.tolist() == [[2, 1], [0, 3], [1, 2]], name
+    assert tools == {preset.tool for preset in PRESETS}
+
+
+@pytest.mark.slow
+def test_all_examples_of_tables_hold_the_same_answers(workplace: Path) -> None:
+    save_layouts(workplace)
     read = {path.name: parse_datamodule([f"--config={path}"], "", "").read() for path in workplace.glob("*.yaml")}
     assert len(read) > len(get_args(Form))
     for name, data in read.items():
