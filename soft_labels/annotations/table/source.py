@@ -31,7 +31,8 @@ SUFFIXES = (*DELIMITED, ".json", *LINES, ".parquet", ARRAY)
 ARROW = ".arrow"
 _DESCRIPTIONS = {
     "dataset_info.json", "state.json", "dataset_dict.json",  # of a saved Hugging Face data set
-    "metadata.json", "test_groundTruth.json", "annotation_order.txt",  # of peerannot and Potato
+    "metadata.json", "test_groundTruth.json",  # of peerannot
+    "annotation_order.txt", "assigned_user_data.json",  # of Potato
 }  # fmt: skip
 FILE, FOLDER = "file", "folder"
 _NOT_A_NUMBER = "('NaN', 'Infinity', '-Infinity')"

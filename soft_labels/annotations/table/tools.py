@@ -45,7 +45,9 @@ def label_studio(found: Found) -> Settings | None:
     annotations = found.get("annotations") or found.get("completions")
     if annotations is not None and annotations.kind == "records" and "result" in annotations.keys:
         name = annotations.name
-        who = {"annotator_column": f"{name}.completed_by"} if "completed_by" in annotations.keys else {}
+        person = _first_record(annotations).get("completed_by")
+        key = next((f".{key}" for key in ("email", "id") if isinstance(person, dict) and key in person), "")
+        who = {"annotator_column": f"{name}.completed_by{key}"} if "completed_by" in annotations.keys else {}
         skipped = {f"{name}.{key}": {"not": True} for key in ("was_cancelled", "skipped") if key in annotations.keys}
         return {
             "rows_from": [name, f"{name}.result"], "uid_column": first(found, "id", "task"), **who,

@@ -35,6 +35,15 @@ EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
             "where": {"annotations.was_cancelled": {"not": True}},
         },
     ),
+    "Label Studio, people with addresses": (
+        "Label Studio",
+        of("id", a=nested("annotations", "records", "result", "completed_by",
+                          parts=('{"result": [], "completed_by": {"id": 1, "email": "ann@example.org"}}',))),
+        {
+            "rows_from": ["annotations", "annotations.result"], "uid_column": "id",
+            "annotator_column": "annotations.completed_by.email",
+        },
+    ),
     "Label Studio of old, without ids": (
         "Label Studio",
         of(a=nested("completions", "records", "result")),
