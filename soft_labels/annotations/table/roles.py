@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from soft_labels.annotations.table.labels import Found, LabelRoles
 from soft_labels.annotations.table.layouts import NO
-from soft_labels.annotations.table.names import expression
+from soft_labels.annotations.table.names import column_of, expression
 from soft_labels.annotations.table.pictures import is_address
 from soft_labels.annotations.table.profile import TEXT, Column, determines, distinct, profile
 from soft_labels.annotations.table.rows import Work, is_kept
@@ -214,10 +214,12 @@ class _Roles(LabelRoles):
         """Rows without a label are left out; the reader counts them aloud."""
         if "missing" in self.settings:
             return
+        filters = {} if self.settings["form"] == "list" else self.settings.get("where", {})
         kept = [
             is_kept(expression(name, self.columns), name, wanted)
-            for name, wanted in self.settings.get("where", {}).items() if self.settings["form"] != "list"
-        ]  # fmt: skip
+            for name, wanted in filters.items()
+            if column_of(name, self.columns)
+        ]
         blank, what = self._blank_answers()
         count = self.work.value(f"SELECT count(*) FROM records WHERE {' AND '.join(['true', *kept, blank])}")
         if count:
@@ -229,12 +231,18 @@ class _Roles(LabelRoles):
     def _blank_answers(self) -> tuple[str, str]:
         """Whether a row has no answer, as SQL, and what it lacks."""
         label = self.settings.get("label_column")
+        names = [str(name) for name in (self.settings.get("count_columns") or [label])]
+        if any(column_of(name, self.columns) is None for name in names):
+            return "false", ""  # the reader says which column is not there
         if label is not None and self.settings["form"] != "by_label":
-            cell = expression(label, self.columns)
-            return f"(cleaned({cell}) IS NULL OR regexp_full_match({cell}, '\\s*(\\[\\s*\\]|\\{{\\s*\\}})\\s*'))", label
+            cell = expression(names[0], self.columns)
+            return (
+                f"(cleaned({cell}) IS NULL OR regexp_full_match({cell}, '\\s*(\\[\\s*\\]|\\{{\\s*\\}})\\s*'))",
+                names[0],
+            )
         if self.settings["form"] != "one_hot":
             return "false", ""
-        cells = [expression(name, self.columns) for name in self.settings["count_columns"]]
+        cells = [expression(name, self.columns) for name in names]
         unmarked = "('false')" if self.settings.get("marks") == "filled" else NO
         return " AND ".join(
             f"coalesce(lower(cleaned({cell})) IN {unmarked}, true)" for cell in cells

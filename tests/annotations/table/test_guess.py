@@ -126,3 +126,11 @@ def test_columns_may_be_named_by_their_places(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("0,1,2\n1,Thanks a lot,0\n1,Thanks a lot,2\n2,Send it now,2\n2,Send it now,0\n")
     guess = guess_table(tmp_path / "t.csv", None, {"label_column": "2", "text_column": "1"})
     assert guess.settings["uid_column"] is None  # and the first row is not refused, though 2 is a value of the column 2
+
+
+@pytest.mark.parametrize("given", [{"label_column": "nosuch"}, {"where": {"nosuch": "x"}}])
+def test_a_column_that_is_not_there_is_left_to_the_reader(given: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(as_csv(LONG))
+    guess = guess_table(tmp_path / "t.csv", None, given)
+    with pytest.raises(DataError, match="no column nosuch; the columns there are item, annotator, text, label"):
+        read_table(guess.path, guess.table_settings())
