@@ -48,7 +48,7 @@ def test_many_different_values_are_not_listed(make_work: MakeWork) -> None:
 
 
 def test_lists_and_dictionaries_are_known_by_what_they_hold(make_work: MakeWork) -> None:
-    columns = {
+    columns: Cells = {
         "labels": ['["no", "yes"]', '["no"]', "[]"],
         "parted": ["0,1,1", "1,1,0", "0;0"],
         "annotators": ["a1,a2", "a3,a4", "a5,a6"],
