@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from soft_labels.annotations.table.pictures import expression_of, images_of
+from soft_labels.annotations.table.pictures import check_images, expression_of, images_of
 from soft_labels.annotations.table.read import read_items, read_table
 from soft_labels.annotations.table.settings import TableSettings
 from soft_labels.embeddings.store import content_key
@@ -171,3 +171,9 @@ def test_class_names_of_a_data_set_saved_in_parts(tmp_path: Path) -> None:
     data = read_table(tmp_path / "saved", SETTINGS)
     assert data.class_names == ("cat", "dog")
     assert data.label_counts.tolist() == [[1, 1], [2, 0], [0, 2]]
+
+
+def test_addresses_of_the_web_are_not_taken_for_files(tmp_path: Path) -> None:
+    images = images_of(tmp_path / "t.csv", ["https://example.org/1.jpg"])
+    with pytest.raises(DataError, match=r"1 of 1 images are addresses of the web \(https:/example\.org/1\.jpg\)"):
+        check_images(tmp_path / "t.csv", ["1"], images)
