@@ -24,7 +24,7 @@ ARROWS = {
     "metrics": "distributions",
     "data": "annotations distributions embeddings encoders.base encoders.installed errors files trust.draws",
     "heads": "annotations consent data distributions embeddings encoders errors files metrics progress training trust",
-    "training": "data distributions embeddings errors files metrics palette progress",
+    "training": "annotations.base data distributions embeddings encoders.images errors files metrics palette progress",
     "runs": "annotations data distributions errors files metrics training trust",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training trust",

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import ArgumentParser, Namespace
+from lightning import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
 from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, as_options, overlay_of
-from soft_labels.commands.compare_result import CompareResult, Effect
+from soft_labels.commands.compare_result import ARMS, CompareResult, Effect
 from soft_labels.commands.compare_tables import print_result
 from soft_labels.commands.configs import path_of
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
@@ -29,14 +30,16 @@ from soft_labels.progress import tracked
 from soft_labels.report.evidence import PartCounts, Repeats
 from soft_labels.report.views import compare_pairs
 from soft_labels.runs.predictions import JUDGED_PARTS, Logits, mean_logits
-from soft_labels.runs.tensorboard import Curve, log_arm, meaning
+from soft_labels.runs.tensorboard import ArmResult, Curve, log_arms, log_items
 from soft_labels.training.best import best_of
 from soft_labels.training.calibration import calibrated
-from soft_labels.training.callbacks import CurveLogger, best_head
+from soft_labels.training.callbacks import ItemProjector, best_head
+from soft_labels.training.curves import CurveLogger
 from soft_labels.training.kinds import HEADS, HeadKind, unread
 from soft_labels.training.module import HONOURED
 from soft_labels.training.objectives import LOSSES, TARGETS, Loss, Target, known
 from soft_labels.training.predict import predict
+from soft_labels.training.projector import PART, item_map
 from soft_labels.training.spec import CONFIG_KEYS, HeadSpec, RunSpec, check_honoured
 from soft_labels.trust.report import TrustReport, trust_report
 from soft_labels.trust.yardsticks import yardsticks
@@ -67,6 +70,15 @@ class CompareCLI(SoftLabelCLI):
         parser.add_argument("--out", type=Path | None, help="folder for compare.json; LOGS/compare/DATASET by default")
         parser.add_argument("--json", type=bool, default=False, help="print the result as one JSON object alone")
         parser.add_argument("--show", type=Path | None, help="print what was saved in a folder; nothing is trained")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A Trainer that shows no items: they are shown once for all arms."""
+        trainer = super().instantiate_trainer(**kwargs)
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        (shown,) = (one for one in callbacks if isinstance(one, ItemProjector))
+        callbacks.remove(shown)
+        self.projector = shown.settings
+        return trainer
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Keep these options out of the configuration that is saved beside a run, which ``fit`` takes."""
@@ -139,6 +151,7 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
         effects=_effects(data.name, repeats, arms),
         folder=Path(cli.trainer.log_dir or ".").parent,
         curves=curves,
+        items=item_map(data, {name: mean_logits(each)[PART].exp() for name, each in logits.items()}, cli.projector),
     )
 
 
@@ -336,9 +349,11 @@ def _show(arguments: list[str]) -> None:
 def _keep(result: CompareResult, folder: Path, as_json: bool) -> None:
     """Save the result, show it in TensorBoard, and print it."""
     result.save(folder)
-    for arm, trust in result.trust.items():
-        means = {f"test/{name}": float(values.mean()) for name, values in result.metrics[arm].items()}
-        log_arm(folder / "arms", arm, result.curves.get(arm, ()), {**means, **meaning(trust)})
+    shown = {
+        arm: ArmResult(result.curves.get(arm, ()), result.metrics[arm], trust) for arm, trust in result.trust.items()
+    }
+    log_arms(folder / ARMS, shown)
+    log_items(folder / ARMS, result.items)
     _print(result, folder, as_json)
 
 

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from soft_labels.errors import RecordError
 from soft_labels.runs.digested import known, plain, read_digested, with_digest, write_digested
 from soft_labels.runs.tensorboard import Curve
+from soft_labels.training.projector import ItemMap
 from soft_labels.trust.report import TrustReport
 
 FILE = "compare.json"
+ARMS = "arms"
+"""The folder beside the file that shows the arms in TensorBoard."""
 SCHEMA = 1
 
 
@@ -54,6 +57,7 @@ class CompareResult:
         effects: Arm by arm and metric by metric.
         folder: Where the runs lie.
         curves: By arm that trains, of each seed its values by quantity and epoch; they are not saved.
+        items: What the projector shows, if anything; not saved either.
     """
 
     dataset: str
@@ -65,6 +69,7 @@ class CompareResult:
     effects: tuple[Effect, ...]
     folder: Path
     curves: Mapping[str, Sequence[Curve]] = field(default_factory=dict, compare=False)
+    items: ItemMap | None = field(default=None, compare=False)
 
     def values(self) -> dict[str, Any]:
         """Plain JSON values with a digest; numbers have six significant digits, ``null`` is not known."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from soft_labels.commands.compare_result import CompareResult
+from soft_labels.commands.compare_result import ARMS, CompareResult
 from soft_labels.metrics import METRICS
 from soft_labels.report.formats import p_value
 from soft_labels.trust.report import TrustReport
@@ -35,7 +35,7 @@ def print_result(result: CompareResult, saved: Path) -> None:
         console.print(line, highlight=False)
     console.print(f"Saved: soft-labels compare --show {saved}  prints it again", highlight=False, soft_wrap=True)
     console.print(
-        f"Next: tensorboard --logdir {result.folder.parent}  (curves and figures of these runs, under {result.folder})",
+        f"Next: tensorboard --logdir {saved / ARMS}  (a line an arm; each run by itself: {result.folder})",
         highlight=False,
         soft_wrap=True,
     )

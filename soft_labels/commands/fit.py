@@ -17,7 +17,8 @@ from soft_labels.data import AnnotationDataModule
 from soft_labels.errors import ConfigError
 from soft_labels.files import naming
 from soft_labels.training.best import BestCheckpoint, WholeFileIO, read_checkpoint
-from soft_labels.training.callbacks import CurveLogger, PredictionFile, RunReport
+from soft_labels.training.callbacks import ItemProjector, PredictionFile, RunReport
+from soft_labels.training.curves import CurveLogger
 from soft_labels.training.kinds import HEADS
 from soft_labels.training.module import SoftLabelModule, check_identity
 from soft_labels.training.prediction_table import TableFormat
@@ -89,9 +90,10 @@ class SoftLabelCLI(LightningCLI):
         return {name: {*skipped, "weights_only"} for name, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Early stopping, checkpoints, and what the data tell the model."""
+        """Early stopping, checkpoints, the projector, and what the data tell the model."""
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ItemProjector, "projector")
         parser.set_defaults(
             {
                 "early_stopping.monitor": "val/loss",
@@ -272,7 +274,7 @@ def run_lightning(arguments: list[str]) -> None:
     SoftLabelCLI(arguments)
 
 
-OF_A_RUN = ("model", "early_stopping", "checkpoint", "seed_everything")
+OF_A_RUN = ("model", "early_stopping", "checkpoint", "projector", "seed_everything")
 
 
 def datamodule_parser(

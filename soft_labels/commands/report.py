@@ -7,8 +7,10 @@ from soft_labels.files import write_text, written_whole
 from soft_labels.report.build import build_report
 from soft_labels.report.content import Report
 from soft_labels.report.drawing import Drawing
-from soft_labels.report.evidence import load_evidence
+from soft_labels.report.evidence import Evidence, load_evidence
 from soft_labels.report.page import html_page, markdown
+from soft_labels.report.summary import Summary, summarise
+from soft_labels.report.views import make_views
 
 
 def report(folder: Path, out: Path | None = None) -> None:
@@ -18,9 +20,25 @@ def report(folder: Path, out: Path | None = None) -> None:
         folder: Folder that soft-labels reproduce wrote: experiment.json and records.
         out: Where report.html, report.md, tables and figures go; FOLDER/report by default.
     """
-    out = out or folder / "report"
-    write_report(build_report(load_evidence(folder), read_budgets(folder)), out)
+    report_of(load_evidence(folder), folder, out or folder / "report")
+
+
+def report_of(evidence: Evidence, folder: Path, out: Path) -> Summary:
+    """The same of evidence that was read.
+
+    Args:
+        evidence: The records that the experiment names.
+        folder: Of the experiment.
+        out: Where the report goes.
+
+    Returns:
+        What the numbers mean.
+    """
+    views = make_views(evidence)
+    summary = summarise(evidence, views)
+    write_report(build_report(evidence, views, summary, read_budgets(folder)), out)
     print(f"report written: open {out / 'report.html'}; the same as {out / 'report.md'}")  # noqa: T201
+    return summary
 
 
 def write_report(built: Report, out: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from jsonargparse import ArgumentParser, get_loader
@@ -19,8 +19,14 @@ from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arms, Forms, read_arms
 from soft_labels.experiment.budget_runs import ExperimentBudget
 from soft_labels.experiment.reproduce import DatasetPlan, Experiment
+from soft_labels.runs.tensorboard import ARMS, ArmResult, log_arms
 from soft_labels.training.engines import EngineName, make_engine
+from soft_labels.training.projector import ProjectorSettings
 from soft_labels.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from soft_labels.report.evidence import Evidence, Repeats
+    from soft_labels.report.summary import SetSummary, Summary
 
 _OF_FIT = ("--data.", "--model.", "--trainer.", "--early_stopping.")
 logger = logging.getLogger(__name__)
@@ -42,7 +48,9 @@ class ExperimentSettings:
         baseline: The arm that all others are compared with.
         seeds: How often the chosen configuration is trained again, with seeds 0 to S - 1.
         redraw_splits: Repeat on S other splits as well, the same for every arm.
-        keep_texts: Keep the texts of the few items that the report shows.
+        keep_texts: Keep the texts of the few items that the report shows, and texts, shortened, or thumbnails of those
+            that TensorBoard's projector shows.
+        projector: The most validation items of a data set that the projector shows, drawn with seed 0; 0 for none.
         budget: Train the chosen configurations on a few annotators of each item as well, for the curves of ``budget``.
     """
 
@@ -54,6 +62,7 @@ class ExperimentSettings:
     seeds: int = 10
     redraw_splits: bool = True
     keep_texts: bool = True
+    projector: int = ProjectorSettings.items
     budget: ExperimentBudget | None = None
 
     def __post_init__(self) -> None:
@@ -71,9 +80,26 @@ def run_reproduce(arguments: list[str]) -> None:
     experiment, plans = parse_reproduce(arguments[1:])
     experiment.run(plans)
 
-    from soft_labels.commands.report import run_report
+    from soft_labels.commands.report import report_of
+    from soft_labels.report.evidence import load_evidence
 
-    run_report(["report", str(experiment.folder)])
+    folder = experiment.folder
+    evidence = load_evidence(folder)
+    _show_arms(folder / ARMS, evidence, report_of(evidence, folder, folder / "report"))
+    print(f"Next: tensorboard --logdir {folder / ARMS}  (a line an arm; curves and trials lie beside it)")  # noqa: T201
+
+
+def _show_arms(folder: Path, evidence: "Evidence", summary: "Summary") -> None:
+    """Show every arm in TensorBoard with the numbers of the report."""
+    for one, found in zip(evidence.sets, summary.sets, strict=True):
+        log_arms(folder / one.name, {name: _arm_result(name, one.fixed, found) for name in evidence.arms})
+
+
+def _arm_result(arm: str, repeats: "Repeats", found: "SetSummary") -> ArmResult:
+    """One arm on the fixed split; a derived one has no curves of its own."""
+    summary, runs = found.arms[arm], {record.id: record.curve for record in repeats.records[arm]}
+    curves = [] if summary.form.derived_from else list(runs.values())
+    return ArmResult(curves, {name: repeats.metric(arm, name) for name in repeats.metrics()}, summary.fixed)
 
 
 def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]]:
@@ -103,6 +129,7 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
         settings.keep_texts,
         folder,
         engine,
+        ProjectorSettings(settings.projector, settings.keep_texts),
         settings.budget,
     )
     return experiment, plans

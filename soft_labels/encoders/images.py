@@ -70,12 +70,15 @@ class PictureSettings:
 DEFAULTS = PictureSettings()
 
 
-def open_rgb(path: Path | bytes, settings: PictureSettings = DEFAULTS) -> tuple[Image.Image, tuple[str, ...]]:
+def open_rgb(
+    path: Path | bytes, settings: PictureSettings = DEFAULTS, side: int | None = None
+) -> tuple[Image.Image, tuple[str, ...]]:
     """A picture file as upright 8-bit RGB, and the names of what was done to it.
 
     Args:
         path: The file, or its bytes.
         settings: How what is not 8-bit RGB becomes it.
+        side: Pixels that will do, where the format can be decoded smaller at less cost; ``None`` wants all.
 
     Raises:
         EncoderError: The file does not decode, or its picture cannot become 8-bit RGB without loss.
@@ -83,6 +86,8 @@ def open_rgb(path: Path | bytes, settings: PictureSettings = DEFAULTS) -> tuple[
     shown = f"of {len(path):,} bytes" if isinstance(path, bytes) else path
     try:
         with Image.open(BytesIO(path) if isinstance(path, bytes) else path) as image:
+            if side is not None:
+                image.draft(None, (side, side))
             steps = [f"{image.format} frame {settings.frame}"] if _choose_frame(image, settings.frame) else []
             return _as_rgb(image, settings, steps)
     except EncoderError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from soft_labels.annotations.describe import summarise
 from soft_labels.data import AnnotationDataModule
@@ -21,12 +22,14 @@ from soft_labels.experiment.examples import choose_examples
 from soft_labels.experiment.index import ArmRuns, DatasetIndex, Examples, ExperimentIndex
 from soft_labels.metrics import Judged
 from soft_labels.runs.checkpoints import BestFiles, save_best
+from soft_labels.runs.predictions import mean_logits
 from soft_labels.runs.record import RunRecord, best_record
 from soft_labels.runs.runner import Runner, Task
 from soft_labels.runs.store import RecordStore
-from soft_labels.runs.tensorboard import log_arm, log_curves, log_trials
+from soft_labels.runs.tensorboard import ARMS, log_curves, log_items, log_trials
 from soft_labels.sweep import PlannedSearch, open_storage, run_ids, search
 from soft_labels.training.objectives import Objective
+from soft_labels.training.projector import PART, ProjectorSettings, item_map
 from soft_labels.training.spec import CONFIG_KEYS, Engine, RunSpec
 
 logger = logging.getLogger(__name__)
@@ -76,6 +79,7 @@ class Experiment:
         keep_texts: Keep the texts of the few items that the report shows.
         folder: Where records, index and best configurations are written.
         engine: What trains.
+        projector: Which items TensorBoard's projector shows.
         budget: How curves against annotators an item are made, if they are.
     """
 
@@ -86,6 +90,7 @@ class Experiment:
     keep_texts: bool
     folder: Path
     engine: Engine
+    projector: ProjectorSettings
     budget: ExperimentBudget | None = None
 
     def __post_init__(self) -> None:
@@ -237,8 +242,14 @@ class DatasetRuns:
         for arm, runs in own.items():
             log_trials(self.experiment.folder, arm, (records[run] for ids in runs.trials.values() for run in ids))
             log_curves(self.experiment.folder, arm, (records[run] for run in runs.seeds))
-            arms = self.experiment.folder / "tensorboard" / "arms" / self.data.name
-            log_arm(arms, arm, [records[run].curve for run in runs.seeds], {})
+        means = {arm: self._mean_dist([records[run] for run in runs.seeds]) for arm, runs in own.items()}
+        shown = item_map(self.data, means, self.experiment.projector)
+        log_items(self.experiment.folder / ARMS / self.data.name, shown)
+
+    def _mean_dist(self, seeds: Sequence[RunRecord]) -> Tensor:
+        """What the heads of an arm predict for the items of the projector, as the mean over seeds."""
+        judged = [self.runner.store.judged(record) for record in seeds]
+        return mean_logits([{part: one.logits for part, one in each.items()} for each in judged])[PART].exp()
 
     def _examples(self, own: Mapping[str, ArmRuns]) -> Examples:
         """The items of the figures, from the first seed of the baseline and of the arm that reports set beside it."""

@@ -23,12 +23,12 @@ from soft_labels.report.reading import (
     setting_sentence,
 )
 from soft_labels.report.sentences import claim_sentences, set_sentence
-from soft_labels.report.summary import Summary, summarise
+from soft_labels.report.summary import Summary
 from soft_labels.report.summary_file import summary_json
 from soft_labels.report.tables import dataset_table, hyperparameter_table, sampler_table
 from soft_labels.report.trust_tables import ViewName, claim_table, meaning_table, peer_table, yardstick_table
 from soft_labels.report.view_tables import alignment_table, further_table, result_table, test_table
-from soft_labels.report.views import View, make_views
+from soft_labels.report.views import View
 from soft_labels.runs.record import RunRecord
 
 _NAMED = 4  # arms of a title
@@ -40,15 +40,15 @@ _OF_THE_PAPER = ("spread", "same_class", "histogram", "training", "median")
 _FAILING = (slice_table, group_table, leakage_table, tie_table)
 
 
-def build_report(evidence: Evidence, budgets: Mapping[str, Budget]) -> Report:
+def build_report(evidence: Evidence, views: Sequence[View], summary: Summary, budgets: Mapping[str, Budget]) -> Report:
     """The whole report; it depends on nothing but what it is given.
 
     Args:
         evidence: The records that an experiment names.
+        views: Of the evidence.
+        summary: What its numbers mean.
         budgets: By data set, what heads reach that learn from a few annotators of each item; none where none were made.
     """
-    views = make_views(evidence)
-    summary = summarise(evidence, views)
     picture = ladder_figure(evidence, summary)
     pictures = _pictures(evidence, summary, budgets)
     numbers = {figure.name: place for place, figure in enumerate([picture, *_figures(pictures)], start=1)}

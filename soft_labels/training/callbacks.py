@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -16,16 +16,17 @@ from torch import nn
 
 from soft_labels.data import EmbeddedDataModule
 from soft_labels.data.embedded import EmbeddedDataset
-from soft_labels.data.split import SPLIT_NAMES, SplitName
+from soft_labels.data.split import SplitName
 from soft_labels.distributions import entropy
 from soft_labels.files import naming, write_text
-from soft_labels.metrics import core_names
 from soft_labels.training.best import BestCheckpoint, best_of, read_checkpoint
 from soft_labels.training.calibration import CalibratedHead
+from soft_labels.training.curves import CurveLogger, charts, log_reached
 from soft_labels.training.figures import entropy_scatter, items_figure
 from soft_labels.training.module import SoftLabelModule
 from soft_labels.training.predict import predict
 from soft_labels.training.prediction_table import TableFormat, prediction_columns, table_writer
+from soft_labels.training.projector import PART, ProjectorSettings, item_map
 
 logger = logging.getLogger(__name__)
 
@@ -38,54 +39,6 @@ def _datamodule(trainer: Trainer) -> EmbeddedDataModule:
     return datamodule
 
 
-class CurveLogger(TensorBoardLogger):
-    """A TensorBoard logger whose curves have the epochs of training as their points, and no others.
-
-    What is evaluated after training would stand at the number of optimiser steps, far to the right of every epoch; it
-    is printed and written to a file instead (see :class:`RunReport`).
-    """
-
-    closed = False
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.curves: dict[str, list[float]] = {}
-        """What was drawn so far, by quantity."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add points to the curves, unless they are closed."""
-        if not self.closed:
-            for key, value in metrics.items():
-                self.curves.setdefault(key, []).append(float(value))
-            with naming(Path(self.log_dir)):
-                super().log_metrics(metrics, step)
-
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Add what the HParams tab shows."""
-        with naming(Path(self.log_dir)):
-            super().log_hyperparams(*args, **kwargs)
-
-    def save(self) -> None:
-        """Write the hyperparameters as a file too."""
-        with naming(Path(self.log_dir) / self.NAME_HPARAMS_FILE):
-            super().save()
-
-    def finalize(self, status: str) -> None:
-        """Write what is left."""
-        with naming(Path(self.log_dir)):
-            super().finalize(status)
-
-
-def charts() -> dict[str, dict[str, list[str | list[str]]]]:
-    """TensorBoard's layout of custom scalars: one chart a quantity with a curve a split."""
-    return {
-        "train, validation, test": {
-            quantity: ["Multiline", [f"{split}/{quantity}" for split in SPLIT_NAMES]]
-            for quantity in ("loss", *core_names())
-        }
-    }
-
-
 def _tensorboard(trainer: Trainer) -> TensorBoardLogger | None:
     """The run's TensorBoard logger, if it has one."""
     return next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
@@ -96,24 +49,24 @@ class RunReport(Callback):
 
     - ``split.json`` when training starts; ``val_metrics.json`` or ``test_metrics.json`` after an evaluation;
     - in TensorBoard one chart a quantity with a curve a split, and at the end of training the best epoch's metrics
-      in the HParams tab and two figures of the best epoch's weights.
+      beside the settings in the HParams tab and two figures of the best epoch's weights.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the uids of each part, and lay out the charts."""
         folder = trainer.log_dir  # asks all processes, so it must not stand below the next line
         if trainer.is_global_zero:
-            self._start(trainer, folder)
+            self._start(trainer, folder, cast("SoftLabelModule", pl_module).spec.kind.solved)
 
     @staticmethod
-    def _start(trainer: Trainer, folder: str | None) -> None:
+    def _start(trainer: Trainer, folder: str | None, solved: bool) -> None:
         """What the first process writes at the start."""
         if folder is not None:
             dataset = _datamodule(trainer).embedded.dataset
             drawn_with = {**dataset.split_settings(), "tie": dataset.tie}
             dataset.split.save(Path(folder) / "split.json", drawn_with)
         tensorboard = _tensorboard(trainer)
-        if tensorboard is not None:
+        if tensorboard is not None and not solved:
             with naming(Path(tensorboard.log_dir)):
                 tensorboard.experiment.add_custom_scalars(charts())
 
@@ -166,11 +119,35 @@ class RunReport(Callback):
         datamodule = _datamodule(trainer)
         params = {**module.hparams, **datamodule.hparams}
         metrics = {f"best/{key}": value for key, value in best.best.items() if key.startswith(("val", "test", "ep"))}
-        tensorboard.log_hyperparams(params, metrics)
+        tensorboard.log_hyperparams(params)  # what encoding cost is known by now
+        log_reached(Path(tensorboard.log_dir), params, metrics)
         split: SplitName = "test" if datamodule.monitors_test else "val"
         for tag, figure in best_figures(trainer, module, datamodule.embedded, split).items():
             tensorboard.experiment.add_figure(tag, figure, global_step=best.epoch)
         tensorboard.experiment.flush()
+
+
+class ItemProjector(Callback):
+    """Shows the validation items in TensorBoard's projector when training ends.
+
+    Args:
+        items: The most items that are shown; of more, so many are drawn with seed 0. With 0 none are shown.
+        inputs: Keep texts, shortened, or thumbnails of images beside them; otherwise uids and numbers alone.
+    """
+
+    def __init__(self, items: int = ProjectorSettings.items, inputs: bool = ProjectorSettings.inputs) -> None:
+        self.settings = ProjectorSettings(items, inputs)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write them under the best epoch's weights."""
+        tensorboard = _tensorboard(trainer)
+        if tensorboard is None or not trainer.is_global_zero or not best_of(trainer).best:
+            return
+        data, head = _datamodule(trainer).embedded, best_head(trainer, cast("SoftLabelModule", pl_module))
+        pred_dist = predict(head, data.features, data.dataset.rows(PART)).softmax(-1)
+        found = item_map(data, {"the head": pred_dist}, self.settings)
+        if found is not None:
+            found.write(tensorboard.experiment)
 
 
 def best_figures(trainer: Trainer, module: SoftLabelModule, data: EmbeddedDataset, split: SplitName) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import csv
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,6 @@ import yaml
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import log_softmax, rel_entr, softmax
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.commands.compare import _Options, compare
 from soft_labels.commands.compare_result import CompareResult
@@ -20,6 +20,7 @@ from soft_labels.experiment.arms import DEFAULT_ARMS, read_arms
 from soft_labels.training.heads import MLPHead
 from soft_labels.training.solved_runs import solved_runs
 from soft_labels.training.spec import RunSpec
+from tests.boards import curves_of, line_of, runs_below, single_points
 from tests.conftest import RunCli
 from tests.toys import SeededData, SeededEncoder
 
@@ -67,9 +68,8 @@ def test_pairs_of_runs_differ_in_the_target_alone(comparison: CompareResult) -> 
 
 def test_testing_after_a_fit_adds_no_point_to_its_curves(comparison: CompareResult) -> None:
     for run in comparison.folder.iterdir():
-        events = EventAccumulator(str(run))
-        events.Reload()
-        assert {point.step for tag in ("val/kl", "test/kl") for point in events.Scalars(tag)} <= set(range(8))
+        drawn = curves_of(run)
+        assert {step for tag in ("val/kl", "test/kl") for step in drawn[tag]} == set(range(8))
         assert (run / "test_metrics.json").is_file()
 
 
@@ -194,9 +194,24 @@ def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunC
     assert (again.code, again.out) == (0, done.out)
     told = run_cli("compare", f"--show={kept}", "--json=true")
     assert json.loads(told.out) == json.loads((kept / "compare.json").read_text())
-    events = EventAccumulator(str(kept / "arms" / "hard_t"))
-    events.Reload()
-    assert {"trust/overconfidence", "trust/vagueness", "trust/floor", "test/kl"} <= set(events.Tags()["scalars"])
+    result = CompareResult.load(kept)
+    for arm in ARMS:
+        shown = line_of(kept / "arms" / arm)
+        assert shown["arm"] == arm
+        assert shown["test/kl"] == pytest.approx(result.metrics[arm]["kl"].mean(), rel=1e-5)
+        for name in ("floor", "share_of_achievable", "overconfidence", "vagueness"):
+            assert shown[f"trust/{name}"] == pytest.approx(getattr(result.trust[arm], name), rel=1e-5)
+    assert {path.name for path in runs_below(kept)} == {*ARMS, "val items"}
+    with (kept / "arms" / "val items" / "00000" / "items" / "metadata.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == len(SeededData(600).dataset.split.val)
+    assert list(rows[0])[3:] == ["label entropy", *(f"entropy of {arm}" for arm in ("soft", "hard", "hard_t"))]
+    assert not list((tmp_path / "lightning_logs" / "seeded").rglob("projector_config.pbtxt")), "once for all arms"
+    assert curves_of(kept / "arms" / "hard_t") == {}
+    assert {tag for tag in curves_of(kept / "arms" / "soft") if not tag.startswith("within/")} == {
+        "val/loss", "val/accuracy", "val/kl", "val/entropy_corr",
+    }  # fmt: skip
+    assert single_points(tmp_path) == []
     (run,) = (tmp_path / "lightning_logs" / "seeded").glob("hard-*")
     data = SeededData(600, encoder=SeededEncoder(), store=tmp_path / "store")
     assert rows["hard_t"][1] == f"{by_hand(run, data):.3f}"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.runs.store import RecordStore
+from tests.boards import curves_of, line_of, runs_below, single_points
 
 RunCli = Callable[..., Any]
 SPACE = {
@@ -71,8 +71,7 @@ def test_fit_takes_the_best_configuration_and_reaches_the_same_loss(
     assert f"soft-labels fit --config {best}" in swept.out
     assert run_cli("fit", "--config", best, f"--trainer.default_root_dir={tmp_path}").code == 0
     (run,) = (tmp_path / "lightning_logs" / "seeded").iterdir()
-    events = EventAccumulator(str(run)).Reload()
-    lowest = min(point.value for point in events.Scalars("val/loss"))
+    lowest = min(curves_of(run)["val/loss"].values())
     assert lowest == pytest.approx(min(float(row["val/loss"]) for row in trials(out, target)), abs=2e-5)
 
 
@@ -122,6 +121,12 @@ def test_engine_target_folder_storage_and_name_may_be_chosen(
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "records", "tensorboard", "trials-hard.csv", "best-hard.yaml", "best-hard.ckpt",
     }  # fmt: skip
+    shown = runs_below(tmp_path / "here")
+    assert len(shown) == 8
+    assert single_points(tmp_path / "here") == []
+    assert {line_of(run)["lr"] for run in shown} == {1e-4, 3e-3}
+    lowest = min([*curves_of(run)["best/val/loss"].values()][-1] for run in shown)
+    assert lowest == pytest.approx(min(float(row["val/loss"]) for row in trials(tmp_path / "here", "hard")), rel=1e-4)
     assert "study seeded-mine-hard" in (tmp_path / "here" / "best-hard.yaml").read_text(encoding="utf-8")
     records = RecordStore(tmp_path / "here" / "records").read()
     population = RecordStore(out / "records").read()

@@ -9,12 +9,16 @@ from soft_labels.experiment.index import ArmForm
 from soft_labels.report.build import build_report
 from soft_labels.report.content import Report
 from soft_labels.report.evidence import load_evidence
+from soft_labels.report.summary import summarise
+from soft_labels.report.views import make_views
 from tests.report.toy_experiment import CALIBRATED, PAIR, ToySet, write_experiment
 
 
 def built(folder: Path, toy: ToySet, arms: Mapping[str, ArmForm] = PAIR) -> Report:
     write_experiment(folder, [toy], arms)
-    return build_report(load_evidence(folder), {})
+    evidence = load_evidence(folder)
+    views = make_views(evidence)
+    return build_report(evidence, views, summarise(evidence, views), {})
 
 
 @pytest.mark.slow

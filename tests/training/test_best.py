@@ -16,7 +16,6 @@ from typing import IO, Any, cast
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.commands.fit import SoftLabelCLI
 from soft_labels.errors import ConfigError
@@ -32,6 +31,7 @@ from soft_labels.training.best import (
 )
 from soft_labels.training.heads import MLPHead
 from soft_labels.training.module import SoftLabelModule
+from tests.boards import events, line_of
 from tests.conftest import REPOSITORY, Result, RunCli, started
 
 pytestmark = pytest.mark.slow
@@ -72,9 +72,7 @@ def run_folder(root: Path) -> Path:
 
 def curve(folder: Path, tag: str) -> list[float]:
     """What TensorBoard has of a metric."""
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return [point.value for point in events.Scalars(tag)]
+    return [point.value for point in events(folder).Scalars(tag)]
 
 
 def agree(folder: Path, said: str, monitor: str = "val/loss") -> int:
@@ -84,9 +82,10 @@ def agree(folder: Path, said: str, monitor: str = "val/loss") -> int:
     best = checkpoint["callbacks"]["BestCheckpoint"]["best"]
     assert best["epoch"] == epoch
     assert f"best epoch {epoch} by {monitor} {best[monitor]:.4f}; checkpoint {folder}/checkpoints/best.ckpt" in said
-    assert curve(folder, "best/epoch")[-1] == epoch
+    shown = line_of(folder)
+    assert shown["best/epoch"] == epoch
     for key in ("val/loss", "val/accuracy", "val/kl"):
-        assert curve(folder, f"best/{key}")[-1] == pytest.approx(best[key])
+        assert shown[f"best/{key}"] == pytest.approx(best[key])
     return epoch
 
 

@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
-from tensorboard.plugins.hparams import plugin_data_pb2
 
 from soft_labels.commands.fit import SoftLabelCLI
 from soft_labels.distributions import entropy
+from tests.boards import curves_of, line_of, runs_below
+from tests.boards import events as read
 
 EPOCHS = 4
+SOLVED = "--model.head=logistic"
 
 
 def options(folder: Path) -> list[str]:
@@ -35,9 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SoftLabelCLI:
 
 @pytest.fixture(scope="module")
 def events(run: SoftLabelCLI) -> EventAccumulator:
-    accumulator = EventAccumulator(str(run.trainer.log_dir), size_guidance={"images": 0, "tensors": 0})
-    accumulator.Reload()
-    return accumulator
+    return read(Path(str(run.trainer.log_dir)))
 
 
 @pytest.mark.slow
@@ -55,20 +55,30 @@ def test_the_splits_of_one_quantity_share_a_chart(events: EventAccumulator) -> N
     charts = {chart.title: list(chart.multiline.tag) for chart in parsed.category[0].chart}
     assert charts["kl"] == ["train/kl", "val/kl", "test/kl"]
     assert set(charts) == {"loss", "accuracy", "kl", "entropy_corr"}
-    assert {tag for tags in charts.values() for tag in tags} <= set(events.Tags()["scalars"])
+    assert {tag for tags in charts.values() for tag in tags} == set(events.Tags()["scalars"])
 
 
-def test_hyperparameters_stand_with_the_best_epochs_metrics(events: EventAccumulator) -> None:
-    data = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    hparams = plugin_data_pb2.HParamsPluginData.FromString(data).session_start_info.hparams
-    assert hparams["target"].string_value == "soft"
-    assert hparams["lr"].number_value == pytest.approx(1e-3)
-    assert hparams["dataset"].string_value == "seeded"
+def test_settings_stand_with_the_best_epochs_metrics(run: SoftLabelCLI, events: EventAccumulator) -> None:
+    shown = line_of(Path(str(run.trainer.log_dir)))
+    assert (shown["target"], shown["lr"], shown["dataset"]) == ("soft", pytest.approx(1e-3), "seeded")
     losses = [point.value for point in events.Scalars("val/loss")]
     best = int(np.argmin(losses))
-    assert events.Scalars("best/epoch")[0].value == best
-    assert events.Scalars("best/val/loss")[0].value == pytest.approx(min(losses))
-    assert events.Scalars("best/test/kl")[0].value == pytest.approx(events.Scalars("test/kl")[best].value)
+    assert shown["best/epoch"] == best
+    assert shown["best/val/loss"] == pytest.approx(min(losses))
+    assert shown["best/test/kl"] == pytest.approx(events.Scalars("test/kl")[best].value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [SOLVED, "--trainer.max_epochs=1"])
+def test_a_run_of_one_epoch_has_no_curves_but_its_final_numbers(tmp_path: Path, option: str) -> None:
+    of_mlp = ("--model.hidden_width", "--model.lr")
+    shared = [one for one in options(tmp_path) if not (option == SOLVED and one.startswith(of_mlp))]
+    SoftLabelCLI(["fit", *shared, option])
+    (folder,) = tmp_path.glob("lightning_logs/seeded/*")
+    assert curves_of(folder) == {}
+    assert line_of(folder)["best/epoch"] == 0
+    assert 0 < float(str(line_of(folder)["best/val/kl"])) < 1
+    assert set(read(folder).Tags()["images"]) == {"test/items", "test/entropy"}
 
 
 @pytest.mark.parametrize("tag", ["test/items", "test/entropy"])
@@ -114,12 +124,14 @@ def test_predictions_are_written_by_uid(run: SoftLabelCLI, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_validate_and_test_write_their_metrics(run: SoftLabelCLI, tmp_path: Path, events: EventAccumulator) -> None:
+def test_validate_and_test_write_their_metrics(run: SoftLabelCLI, tmp_path: Path) -> None:
     checkpoint = Path(str(run.trainer.log_dir)) / "checkpoints" / "best.ckpt"
     SoftLabelCLI(["validate", *options(tmp_path), f"--ckpt_path={checkpoint}"])
     (path,) = tmp_path.glob("lightning_logs/seeded/*/val_metrics.json")
     written = json.loads(path.read_text())
-    assert written["metrics"]["val/loss"] == pytest.approx(events.Scalars("best/val/loss")[0].value)
+    assert written["metrics"]["val/loss"] == pytest.approx(line_of(Path(str(run.trainer.log_dir)))["best/val/loss"])
     assert written["data"]["split"]["stratified_by"] == "majority class"
     assert written["data"]["tie"] == "lowest"
     assert not list(tmp_path.glob("lightning_logs/seeded/*/config.yaml")), "only fit writes a configuration"
+    for run_below in runs_below(tmp_path):
+        assert curves_of(run_below) == {}, "what is evaluated once is no curve"

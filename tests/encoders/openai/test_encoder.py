@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.encoders import OpenAIEncoder
 from soft_labels.encoders.openai.encoder import Mode
 from soft_labels.errors import EncoderError
+from tests.boards import line_of
 from tests.conftest import REPOSITORY, RunCli
 from tests.fake_openai import Answer, FakeOpenAI, Faults, tokens_of, vector_of
 
@@ -392,8 +392,8 @@ def test_what_a_run_paid_is_in_its_record_and_in_tensorboard(
     paid = {"encoding/tokens": tokens, "encoding/cost_usd": pytest.approx(tokens * 2e-6)}
     record = yaml.safe_load((run / "hparams.yaml").read_text())
     assert {name: record[name] for name in paid} == paid
-    shown = EventAccumulator(str(run)).Reload().summary_metadata["_hparams_/session_start_info"].plugin_data.content
-    assert all(name.encode() in shown for name in paid)
+    shown = line_of(run)
+    assert {name: shown[name] for name in paid} == paid
 
 
 @pytest.mark.slow
