@@ -203,9 +203,9 @@ def test_three_arms_are_compared_by_the_command_the_baseline_first(run_cli: RunC
             assert shown[f"trust/{name}"] == pytest.approx(getattr(result.trust[arm], name), rel=1e-5)
     assert {path.name for path in runs_below(kept)} == {*ARMS, "val items"}
     with (kept / "arms" / "val items" / "00000" / "items" / "metadata.tsv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    assert len(rows) == len(SeededData(600).dataset.split.val)
-    assert list(rows[0])[3:] == ["label entropy", *(f"entropy of {arm}" for arm in ("soft", "hard", "hard_t"))]
+        items = list(csv.DictReader(file, delimiter="\t"))
+    assert len(items) == len(SeededData(600).dataset.split.val)
+    assert list(items[0])[3:] == ["label entropy", *(f"entropy of {arm}" for arm in ("soft", "hard", "hard_t"))]
     assert not list((tmp_path / "lightning_logs" / "seeded").rglob("projector_config.pbtxt")), "once for all arms"
     assert curves_of(kept / "arms" / "hard_t") == {}
     assert {tag for tag in curves_of(kept / "arms" / "soft") if not tag.startswith("within/")} == {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from soft_labels.metrics import core_names
 from soft_labels.training.curves import QUANTITIES, CurveLogger, charts, log_reached
 from tests.boards import curves_of, line_of
 
@@ -63,4 +64,5 @@ def test_a_line_holds_settings_and_final_numbers_and_a_later_one_replaces_it(tmp
 def test_the_charts_are_of_every_quantity() -> None:
     (shown,) = charts().values()
     assert tuple(shown) == QUANTITIES
+    assert set(QUANTITIES) == {"loss", *core_names()}
     assert shown["kl"] == ["Multiline", ["train/kl", "val/kl", "test/kl"]]

@@ -17,8 +17,7 @@ def test_items_are_drawn_from_the_clearest_to_the_most_disputed_with_both_distri
     for panel, label_dist, pred_dist in zip(panels, LABEL_DIST, PRED_DIST, strict=True):
         bars = [patch.get_height() for patch in panel.patches if isinstance(patch, Rectangle)]
         np.testing.assert_allclose(bars, [*label_dist, *pred_dist])
-    legend = panels[0].get_legend()
-    assert legend is not None
+    (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["annotators", "model"]
 
 
