@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -128,19 +128,20 @@ def browser() -> Iterator[WebDriver]:
         driver.quit()
 
 
-def take(logdir: Path, out: Path, names: list[str]) -> list[Path]:
-    """Take pictures, light and dark.
+def take(logdir: Path, out: Path, names: Sequence[str], grounds: Sequence[str] = GROUNDS) -> list[Path]:
+    """Take pictures.
 
     Args:
         logdir: A folder of runs, as ``lightning_logs/compare/DATASET/arms``.
         out: Where they go, as ``NAME-light.png`` and ``NAME-dark.png``.
         names: Of :data:`VIEWS`.
+        grounds: ``light``, ``dark`` or both.
     """
     found = []
     out.mkdir(parents=True, exist_ok=True)
     with tensorboard(logdir) as address, browser() as driver:
         for name in names:
-            for ground in GROUNDS:
+            for ground in grounds:
                 view, path = VIEWS[name], out / f"{name}-{ground}.png"
                 driver.set_window_size(*view.size)
                 driver.get("about:blank")
@@ -165,7 +166,7 @@ def main() -> None:
             for path in take(logdir, told.out, list(VIEWS)):
                 print(path)  # noqa: T201
         else:
-            light, _ = take(logdir, Path(folder) / "pictures", [COMMITTED.stem])
+            (light,) = take(logdir, Path(folder) / "pictures", [COMMITTED.stem], ["light"])
             COMMITTED.write_bytes(light.read_bytes())
             print(f"{COMMITTED}: {COMMITTED.stat().st_size:,} bytes")  # noqa: T201
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.experiment.index import ExperimentIndex
 from soft_labels.files import NamedLock
 from soft_labels.runs.store import RecordStore
+from tests.boards import curves_of, line_of, single_points
 from tests.conftest import RunCli, started, write_tiny_experiment
 from tests.toys import SeededData
 
@@ -64,6 +64,17 @@ def test_an_experiment_ends_in_records_an_index_the_best_configurations_and_a_re
     assert same_splits == [records[run].data["split"]["digest"] for run in hard.splits]
     assert len(set(same_splits)) == 3
     assert (tmp_path / "out" / "report" / "report.html").is_file()
+    shown = tmp_path / "out" / "tensorboard" / "arms"
+    assert f"Next: tensorboard --logdir {shown}" in done.out
+    said = json.loads((tmp_path / "out" / "report" / "summary.json").read_text(encoding="utf-8"))["sets"]["seeded"]
+    for arm in ("hard", "soft"):
+        line = line_of(shown / "seeded" / arm)
+        for name in ("overconfidence", "share_of_achievable", "worth"):
+            assert line[f"trust/{name}"] == pytest.approx(said["arms"][arm]["fixed"][name]["value"], rel=1e-3)
+        assert line["trust/floor"] == pytest.approx(said["fixed"]["floor"]["value"], rel=1e-3)
+        assert 0 < float(str(line["test/kl"])) < 1
+        assert set(curves_of(shown / "seeded" / arm)) >= {"val/kl", "val/loss", "val/entropy_corr"}
+    assert single_points(tmp_path / "out") == []
 
     fit = run_cli(
         "fit", f"--config={tmp_path / 'out' / 'best-seeded-soft.yaml'}", f"--trainer.default_root_dir={tmp_path}"
@@ -160,7 +171,7 @@ def test_another_search_in_the_same_folder_leaves_nothing_stale(
         assert head["lr"] == config["model"]["lr"] == 3e-2
         for run in arm.seeds:
             (curves,) = (out / "tensorboard" / "curves" / "seeded").glob(f"{target}-seed*-{run}")
-            rates = [point.value for point in EventAccumulator(str(curves)).Reload().Scalars("lr")]
+            rates = [*curves_of(curves)["lr"].values()]
             assert rates == pytest.approx([3e-2] * len(rates))
 
 

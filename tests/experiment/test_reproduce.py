@@ -1,5 +1,6 @@
 """Experiments up to their index; what the command says and writes beside it is tested with the command."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import pytest
 import torch
 import yaml
 from scipy.stats import entropy
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from soft_labels.commands.reproduce import parse_reproduce
 from soft_labels.errors import ConfigError, SweepError
@@ -19,6 +19,7 @@ from soft_labels.report.tables import hyperparameter_table
 from soft_labels.report.views import make_views
 from soft_labels.runs.record import RunRecord
 from soft_labels.runs.store import RecordStore
+from tests.boards import curves_of, single_points
 from tests.conftest import TOY_GRID, TOY_RANDOM, RunCli, write_tiny_experiment
 from tests.toys import SeededData, SeededEncoder
 
@@ -176,8 +177,26 @@ def test_tensorboard_shows_the_trials_and_curves_of_the_arms_that_train(folder: 
         trials = {run for ids in arm.trials.values() for run in ids}
         assert {path.name for path in (shown / "trials" / "seeded" / name).iterdir()} == trials
         for seed, run_id in enumerate(arm.seeds):
-            curves = EventAccumulator(str(shown / "curves" / "seeded" / f"{name}-seed{seed}-{run_id}")).Reload()
-            assert len(curves.Scalars("val/kl")) > 0
+            assert len(curves_of(shown / "curves" / "seeded" / f"{name}-seed{seed}-{run_id}")["val/kl"]) > 1
+    assert single_points(shown) == []
+
+
+def test_the_projector_shows_the_validation_items_without_texts_that_are_not_to_be_kept(
+    folder: Path, records: dict[str, RunRecord], found: DatasetIndex
+) -> None:
+    place = folder / "out" / "tensorboard" / "arms" / "seeded" / "val items" / "00000" / "items"
+    with (place / "metadata.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    trained = ("soft", "fast", "hard")
+    assert list(rows[0]) == ["uid", "majority class", "label entropy", *(f"entropy of {arm}" for arm in trained)]
+    store = RecordStore(folder / "out" / "records")
+    judged = [store.judged(records[run])["val"] for run in found.arms["soft"].seeds]
+    mean = torch.stack([one.logits.softmax(-1) for one in judged]).mean(0)
+    told = [float(row["entropy of soft"]) for row in rows]
+    assert told == pytest.approx(entropy(mean.double(), axis=-1), abs=1e-4)
+    assert [float(row["label entropy"]) for row in rows] == pytest.approx(
+        entropy(judged[0].label_dist, axis=-1), abs=1e-4
+    )
 
 
 @pytest.mark.slow
