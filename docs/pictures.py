@@ -29,6 +29,7 @@ from docs.figures import GROUNDS
 COMMITTED = Path(__file__).parent / "pages" / "tensorboard.png"
 _TRAINED = ("compare", "--config=quickstart", "--seeds=5", "--trainer.max_epochs=25")
 _SECONDS = 60
+_SETTLING = 12  # seconds: lines are drawn by a worker, nothing of the page says when
 _COLOURS = 64  # of a picture, which is then small
 _COLOUR_ITEMS = """
 const inside = (node, name) => node?.shadowRoot?.querySelector(name);
@@ -57,14 +58,14 @@ class View(NamedTuple):
 def _drawn(driver: WebDriver) -> None:
     """Close the settings, and wait until every chart has its lines."""
     WebDriverWait(driver, _SECONDS).until(lambda one: one.find_elements(By.TAG_NAME, "scalar-card"))
-    if driver.find_elements(By.TAG_NAME, "settings-view"):
+    if driver.find_elements(By.CSS_SELECTOR, ".sidebar"):
         driver.find_element(By.CSS_SELECTOR, ".settings-button").click()
-    time.sleep(8)
+    time.sleep(_SETTLING)
 
 
 def _waited(driver: WebDriver) -> None:  # noqa: ARG001
-    """Wait until a tab has drawn what it shows: nothing of it says when."""
-    time.sleep(8)
+    """Wait until a tab has drawn what it shows."""
+    time.sleep(_SETTLING)
 
 
 def _coloured(driver: WebDriver) -> None:
@@ -73,7 +74,7 @@ def _coloured(driver: WebDriver) -> None:
         WebDriverWait(driver, _SECONDS).until(ec.frame_to_be_available_and_switch_to_it((By.TAG_NAME, "iframe")))
     WebDriverWait(driver, _SECONDS).until(lambda one: one.execute_script(_COLOUR_ITEMS, "label entropy"))
     driver.switch_to.default_content()
-    time.sleep(8)
+    time.sleep(_SETTLING)
 
 
 VIEWS = {

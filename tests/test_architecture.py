@@ -49,6 +49,7 @@ TESTS_OF_THE_WHOLE = {
     "test_faults",
     "test_full_disk",
     "test_notebooks",
+    "test_pictures",
     "test_readme",
     "test_slurm",
     "test_wheel",

@@ -185,7 +185,7 @@ def _overlays(arguments: list[str], arms: Arms) -> dict[str, dict[str, Any]]:
     return overlays
 
 
-def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[str, Any]) -> tuple[SoftLabelCLI, Values]:
+def _fit_and_test(arguments: list[str], seed: int, arm: str, overlay: Mapping[str, Any]) -> tuple[CompareCLI, Values]:
     """One ordinary run, tested at its best epoch."""
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     cli = CompareCLI([*quiet, *arguments, *as_options(overlay), f"--seed_everything={seed}"], run=False, arm=arm)

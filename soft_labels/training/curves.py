@@ -101,7 +101,8 @@ def add_line(writer: "FileWriter", columns: Mapping[str, Any]) -> None:
     """
     from torch.utils.tensorboard.summary import hparams
 
-    _, start, end = hparams(TensorBoardLogger._sanitize_params(_flatten_dict(dict(columns))), {})
+    plain = TensorBoardLogger._sanitize_params(_flatten_dict(dict(columns)))
+    _, start, end = hparams(plain, {})  # type: ignore[no-untyped-call]
     writer.add_summary(start)
     writer.add_summary(end)
 

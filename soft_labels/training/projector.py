@@ -15,6 +15,7 @@ from torch import Tensor
 
 from soft_labels.annotations.base import Input
 from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SplitName
 from soft_labels.distributions import entropy
 from soft_labels.encoders.images import open_rgb
 from soft_labels.errors import ConfigError, EncoderError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 logger = logging.getLogger(__name__)
-PART = "val"
+PART: SplitName = "val"
 """The part whose items are shown: what nobody trained on, and no result rests on."""
 SEED = 0
 _COMPONENTS, _DECIMALS = 64, 4
@@ -104,7 +105,7 @@ def item_map(
         "label entropy": _rounded(entropy(observed.label_dist)),
         **{f"entropy of {name}": _rounded(entropy(dist[places])) for name, dist in predicted.items()},
     }
-    points = _components(data.features[rows].double().numpy())
+    points = _components(data.features[rows].numpy())
     return ItemMap(points, columns, _thumbnails(inputs) if inputs and not texts else None)
 
 
@@ -116,13 +117,13 @@ def _drawn(there: int, most: int) -> Tensor:
     return torch.from_numpy(np.sort(np.random.default_rng(SEED).permutation(there)[:most]))
 
 
-def _components(features: NDArray[np.float64]) -> NDArray[np.float64]:
+def _components(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Principal components in units of the first one's deviation, with few digits: the projector reads text."""
     from sklearn.decomposition import PCA
 
     with np.errstate(invalid="ignore"):  # equal rows have no variance to explain
         points = PCA(min(_COMPONENTS, *features.shape), random_state=SEED).fit_transform(features)
-    return np.asarray((points / (points[:, 0].std() or 1)).round(_DECIMALS))
+    return (points.astype(np.float64) / (points[:, 0].std() or 1)).round(_DECIMALS)
 
 
 def _rounded(values: Tensor) -> list[float]:

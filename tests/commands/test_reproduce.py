@@ -67,13 +67,13 @@ def test_an_experiment_ends_in_records_an_index_the_best_configurations_and_a_re
     shown = tmp_path / "out" / "tensorboard" / "arms"
     assert f"Next: tensorboard --logdir {shown}" in done.out
     said = json.loads((tmp_path / "out" / "report" / "summary.json").read_text(encoding="utf-8"))["sets"]["seeded"]
-    for arm in ("hard", "soft"):
-        line = line_of(shown / "seeded" / arm)
-        for name in ("overconfidence", "share_of_achievable", "worth"):
-            assert line[f"trust/{name}"] == pytest.approx(said["arms"][arm]["fixed"][name]["value"], rel=1e-3)
+    for name in ("hard", "soft"):
+        line = line_of(shown / "seeded" / name)
+        for number in ("overconfidence", "share_of_achievable", "worth"):
+            assert line[f"trust/{number}"] == pytest.approx(said["arms"][name]["fixed"][number]["value"], rel=1e-3)
         assert line["trust/floor"] == pytest.approx(said["fixed"]["floor"]["value"], rel=1e-3)
         assert 0 < float(str(line["test/kl"])) < 1
-        assert set(curves_of(shown / "seeded" / arm)) >= {"val/kl", "val/loss", "val/entropy_corr"}
+        assert set(curves_of(shown / "seeded" / name)) >= {"val/kl", "val/loss", "val/entropy_corr"}
     assert single_points(tmp_path / "out") == []
 
     fit = run_cli(

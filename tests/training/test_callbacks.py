@@ -60,7 +60,8 @@ def test_the_splits_of_one_quantity_share_a_chart(events: EventAccumulator) -> N
 
 def test_settings_stand_with_the_best_epochs_metrics(run: SoftLabelCLI, events: EventAccumulator) -> None:
     shown = line_of(Path(str(run.trainer.log_dir)))
-    assert (shown["target"], shown["lr"], shown["dataset"]) == ("soft", pytest.approx(1e-3), "seeded")
+    assert (shown["target"], shown["dataset"]) == ("soft", "seeded")
+    assert shown["lr"] == pytest.approx(1e-3)
     losses = [point.value for point in events.Scalars("val/loss")]
     best = int(np.argmin(losses))
     assert shown["best/epoch"] == best

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from google.protobuf import text_format
+from google.protobuf import text_format  # type: ignore[import-untyped]
 from PIL import Image
 from scipy.stats import entropy
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch.utils.tensorboard import SummaryWriter
 
+from soft_labels.annotations.base import Input
 from soft_labels.data import TensorDataModule
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import ConfigError
@@ -37,7 +38,7 @@ def shown(found: ItemMap | None) -> ItemMap:
     return found
 
 
-def with_inputs(data: EmbeddedDataset, inputs: list[object]) -> EmbeddedDataset:
+def with_inputs(data: EmbeddedDataset, inputs: list[Input]) -> EmbeddedDataset:
     """The same with other inputs of every item."""
     annotated = replace(data.dataset.data, inputs=[inputs[row % len(inputs)] for row in range(len(data.dataset.data))])
     return replace(data, dataset=replace(data.dataset, data=annotated))
