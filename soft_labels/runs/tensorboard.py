@@ -116,7 +116,7 @@ def log_items(place: Path, items: ItemMap | None) -> None:
 def _anew(place: Path, run: str) -> Iterator[None]:
     """A run that is written from its beginning; processes that share an experiment end at the same time."""
     place.mkdir(parents=True, exist_ok=True)
-    with NamedLock(place / ".runs.lock"):
+    with NamedLock(place / ".runs.lock"), naming(place / run):
         shutil.rmtree(place / run, ignore_errors=True)
         yield
 

@@ -123,7 +123,7 @@ def _components(features: NDArray[np.float32]) -> NDArray[np.float64]:
 
     with np.errstate(invalid="ignore"):  # equal rows have no variance to explain
         points = PCA(min(_COMPONENTS, *features.shape), random_state=SEED).fit_transform(features)
-    return (points.astype(np.float64) / (points[:, 0].std() or 1)).round(_DECIMALS)
+    return np.asarray((points.astype(np.float64) / (points[:, 0].std() or 1)).round(_DECIMALS))
 
 
 def _rounded(values: Tensor) -> list[float]:
