@@ -2,14 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := build/lowest
 
-.PHONY: help quickstart check test lint docs
+.PHONY: help quickstart check test lint docs dist lowest
 
 help:
 	@echo "make quickstart   train a soft and a hard head on the embedded data and compare them (downloads packages only)"
 	@echo "make check        lint, types, quick tests and doctests, on two cores"
 	@echo "make test         the same with every test"
+	@echo "make lowest       the wheel and the quick tests on the lowest versions that pyproject.toml allows"
 	@echo "make docs         the documentation site, into build/site"
+	@echo "make dist         the source archive, and the wheel that is built from it, into dist"
 
 quickstart: $(VENV)/.offline
 	$(BIN)/soft-labels compare --config configs/quickstart.yaml
@@ -28,6 +31,20 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
+# In an environment of its own. What old versions warn of, newer ones have mended, so no test fails by a warning.
+lowest: dist
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(BIN)/python -m tests.lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --no-compile --constraint $(LOWEST)/constraints.txt "$$(echo dist/*.whl)[dev]"
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -o filterwarnings=default tests/test_wheel.py
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 -o filterwarnings=default -m "not slow" tests
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

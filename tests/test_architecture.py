@@ -51,6 +51,7 @@ TESTS_OF_THE_WHOLE = {
     "test_notebooks",
     "test_pictures",
     "test_readme",
+    "test_release",
     "test_slurm",
     "test_wheel",
 }

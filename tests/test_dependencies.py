@@ -1,49 +1,76 @@
 """What is imported is declared, and what is borrowed from a library's inside is still there."""
 
 import ast
-import re
+import json
 import sys
-import tomllib
+from collections.abc import Sequence
 from importlib.metadata import packages_distributions, version
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from tests.lowest import EXTRAS, direct, floor
 from tests.test_architecture import MODULES, REPOSITORY
 
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# What the extra brings is imported only where it was chosen.
-EXTRAS = PROJECT["optional-dependencies"]
-LINES = [*PROJECT["dependencies"], *EXTRAS["offline"], *EXTRAS["onnx"]]
-DECLARED = {re.split(r"[\[<>=;~! ]", line)[0].lower().replace("_", "-"): line for line in LINES}
+# What an extra brings is imported by the package only where that extra was chosen, by tests always.
+OF_THE_PACKAGE = direct("offline", "onnx")
+OF_THE_TESTS = direct(*EXTRAS)
+HELPERS = [path for room in ("tests", "docs") for path in sorted((REPOSITORY / room).rglob("*.py"))]
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+OURS = {"soft_labels", "tests", "docs"}
 
 
-def imported() -> dict[str, str]:
-    """For each package that a module imports at any depth, one of those modules."""
+def source_of(path: Path) -> str:
+    """The Python of a module, or of a notebook's cells without what is IPython's own."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return text
+    cells = (cell["source"] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+    return "\n".join(line for cell in cells for line in "".join(cell).splitlines() if not line.startswith(("%", "!")))
+
+
+def imported(paths: Sequence[Path]) -> dict[str, str]:
+    """For each package that one of the sources imports at any depth, one of those sources."""
     found: dict[str, str] = {}
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in paths:
+        for node in ast.walk(ast.parse(source_of(path))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             found.update({name.partition(".")[0]: path.name for name in names})
-    return {name: where for name, where in found.items() if name not in sys.stdlib_module_names | {"soft_labels"}}
+    return {name: where for name, where in found.items() if name not in sys.stdlib_module_names | OURS}
 
 
 @pytest.mark.slow
-def test_what_is_imported_is_declared() -> None:
+@pytest.mark.parametrize(
+    ("paths", "asked_for"),
+    [
+        pytest.param(MODULES, OF_THE_PACKAGE, id="package"),
+        pytest.param([*HELPERS, *NOTEBOOKS], OF_THE_TESTS, id="tests"),
+    ],
+)
+def test_what_is_imported_is_declared(paths: Sequence[Path], asked_for: dict[str, Requirement]) -> None:
     owners = packages_distributions()
     missing = {
         name: where
-        for name, where in imported().items()
-        if not DECLARED.keys() & {owner.lower().replace("_", "-") for owner in owners[name]}
+        for name, where in imported(paths).items()
+        if not asked_for.keys() & {canonicalize_name(owner) for owner in owners.get(name, ())}
     }
-    assert not missing, f"name these in pyproject.toml's dependencies: {missing}"
+    assert not missing, f"name these in pyproject.toml's dependencies, or those of tests in its extra dev: {missing}"
+
+
+def test_every_dependency_has_a_lowest_version_and_this_one_is_not_below_it() -> None:
+    for name, requirement in direct(*EXTRAS).items():
+        assert requirement.specifier.contains(floor(requirement)), f"{name}: its lowest version is excluded"
+        assert requirement.specifier.contains(version(name), prereleases=True), f"{name}: {version(name)} is not it"
 
 
 def test_optuna_is_bounded_by_the_version_whose_inside_is_known() -> None:
-    assert re.search(r"<\s*6(\.0)?$", DECLARED["optuna"])
+    assert not OF_THE_PACKAGE["optuna"].specifier.contains("6.0")
     assert int(version("optuna").partition(".")[0]) < 6
 
 
@@ -79,4 +106,4 @@ def test_what_is_borrowed_of_optunas_inside_is_there() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["markupsafe", "pytest"])
 def test_the_list_of_imports_is_no_list_of_all_that_is_installed(name: str) -> None:
-    assert name not in imported()
+    assert name not in imported(MODULES)

@@ -24,10 +24,17 @@ def pip(*arguments: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source archive, and with the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("dist")
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, REPOSITORY)
-    (found,) = folder.glob("*.whl")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, REPOSITORY]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
     return found
 
 
@@ -67,20 +74,21 @@ def test_the_wheel_holds_the_configurations_and_says_that_it_is_typed(wheel: Pat
     assert not any(name.startswith(("tests/", "configs/", "lightning_logs/")) for name in held)
 
 
-def test_the_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)],
-        cwd=REPOSITORY, check=True, capture_output=True,
-    )  # fmt: skip
-    (archive,) = tmp_path.glob("*.tar.gz")
+def test_the_source_archive_holds_what_a_person_reads_and_no_runs(built: Path) -> None:
+    (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as source:
-        assert not any("/lightning_logs/" in name for name in source.getnames())
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, archive)
-    with zipfile.ZipFile(wheel) as direct, zipfile.ZipFile(tmp_path / wheel.name) as rebuilt:
-        assert sorted(direct.namelist()) == sorted(rebuilt.namelist())
+        held = {name.partition("/")[2] for name in source.getnames()}
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "SECURITY.md", "pyproject.toml"} <= held
+    assert not any(name.startswith("lightning_logs/") for name in held)
 
 
-def test_from_an_empty_folder_a_table_becomes_a_report(installed: Path, tmp_path: Path) -> None:
+def test_what_an_index_shows_is_valid(built: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", *built.iterdir()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_from_an_empty_folder_a_table_becomes_a_report_and_predictions(installed: Path, tmp_path: Path) -> None:
     ratings(tmp_path / "ratings.csv")
     init = soft_labels(installed, tmp_path, "data", "init", "ratings.csv", "--out", "my.yaml", "--yes")
     assert init.returncode == 0, init.stderr
@@ -92,6 +100,15 @@ def test_from_an_empty_folder_a_table_becomes_a_report(installed: Path, tmp_path
     folder = tmp_path / "lightning_logs" / "my"
     assert list(ExperimentIndex.load(folder).arms) == ["hard", "hard_t", "soft", "soft_t"]
     assert (folder / "report" / "report.html").is_file()
+    (tmp_path / "new.csv").write_text("mail,body\nnew-1,Could you turn that down?\nnew-2,Nobody is here.\n")
+    exported = soft_labels(installed, tmp_path, "export", str(folder / "best-ratings-soft.ckpt"), "--out", "head")
+    assert exported.returncode == 0, exported.stderr
+    told = soft_labels(installed, tmp_path, "predict", "head", "new.csv", "--out", "predictions.csv")
+    assert told.returncode == 0, told.stderr
+    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        shares = {row["uid"]: [float(row[f"p_{tone}"]) for tone in TONES] for row in csv.DictReader(file)}
+    assert list(shares) == ["new-1", "new-2"]
+    assert [sum(row) for row in shares.values()] == pytest.approx([1, 1])
 
 
 def test_the_quickstart_and_the_names_of_configurations_need_no_checkout(installed: Path, tmp_path: Path) -> None:
