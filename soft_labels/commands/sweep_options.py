@@ -222,7 +222,8 @@ class SweepOptions:
         """The YAML that ``fit --config`` takes to train a spec on some data, and to calibrate its head."""
         values = {CONFIG_KEYS[field]: value for field, value in spec.settings().items()}
         config = self._with({**values, _CALIBRATION: calibration, **dict(choice)})
-        text: str = self.cli.parser.dump(config, skip_validation=True)  # without the sweep it is no whole configuration
+        # Null may differ from a default. Without the sweep it is no whole configuration.
+        text: str = self.cli.parser.dump(config, skip_none=False, skip_validation=True)
         return text
 
     def _with(self, values: Mapping[str, Choice]) -> Namespace:

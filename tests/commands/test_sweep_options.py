@@ -176,6 +176,14 @@ def test_the_best_configuration_names_its_calibration(make_options: MakeOptions)
     assert yaml.safe_load(options.fit_config(options.base, ()))["model"]["calibration"] == "none"
 
 
+def test_the_best_configuration_keeps_a_null_that_is_no_default(make_options: MakeOptions, tiny_table: Path) -> None:
+    """A table without a column of uids says ``uid_column: null``; left out, it would have one of the usual name."""
+    table = f"--config={CONFIGS}/data/table.yaml", f"--data.path={tiny_table}", "--data.uid_column=null"
+    options = make_options(*table, "--data.encoder=tests.toys.SeededEncoder")
+    data = yaml.safe_load(options.fit_config(options.base, ()))["data"]
+    assert data["init_args"]["uid_column"] is None
+
+
 def test_a_choice_of_data_has_one_data_module_on_the_same_split(
     make_options: MakeOptions, tiny_chaosnli_root: Path, toy_text: str
 ) -> None:
