@@ -100,15 +100,14 @@ def test_from_an_empty_folder_a_table_becomes_a_report_and_predictions(installed
     folder = tmp_path / "lightning_logs" / "my"
     assert list(ExperimentIndex.load(folder).arms) == ["hard", "hard_t", "soft", "soft_t"]
     assert (folder / "report" / "report.html").is_file()
-    (tmp_path / "new.csv").write_text("mail,body\nnew-1,Could you turn that down?\nnew-2,Nobody is here.\n")
+    (tmp_path / "new.csv").write_text("mail,body\nn1,Could you turn that down?\nn2,Nobody is here.\n")
     exported = soft_labels(installed, tmp_path, "export", str(folder / "best-ratings-soft.ckpt"), "--out", "head")
     assert exported.returncode == 0, exported.stderr
     told = soft_labels(installed, tmp_path, "predict", "head", "new.csv", "--out", "predictions.csv")
     assert told.returncode == 0, told.stderr
     with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        shares = {row["uid"]: [float(row[f"p_{tone}"]) for tone in TONES] for row in csv.DictReader(file)}
-    assert list(shares) == ["new-1", "new-2"]
-    assert [sum(row) for row in shares.values()] == pytest.approx([1, 1])
+        predicted = [[float(row[f"p_{tone}"]) for tone in TONES] for row in csv.DictReader(file)]
+    assert [sum(shares) for shares in predicted] == pytest.approx([1, 1])
 
 
 def test_the_quickstart_and_the_names_of_configurations_need_no_checkout(installed: Path, tmp_path: Path) -> None:
