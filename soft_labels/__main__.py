@@ -19,8 +19,8 @@ COMMANDS = {
     "validate": ("fit", "run_lightning", "metrics of a checkpoint on the validation split"),
     "test": ("fit", "run_lightning", "metrics of a checkpoint on the test split"),
     "predict": ("predict", "run_predict", "distributions of new items by an exported head, or of a checkpoint"),
-    "export": ("export", "run_export", "a run's head as a folder that travels, with a card of its numbers"),
-    "compare": ("compare", "run_compare", "train the heads of each arm on the same split and print them side by side"),
+    "export": ("export", "run_export", "a run's head as a folder that travels, with its numbers"),
+    "compare": ("compare", "run_compare", "train the heads of each arm and print them side by side"),
     "budget": ("budget", "run_budget_command", "how many annotators an item are enough, for each arm"),
     "sweep": ("sweep", "run_sweep", "search for the best settings of each arm with Optuna"),
     "storage": ("storage", "run_storage", "serve a database of studies to many workers over gRPC"),
@@ -28,8 +28,9 @@ COMMANDS = {
     "report": ("report", "run_report", "the tables and figures of an experiment, as one page"),
     "cluster": ("cluster", "run_cluster", "slurm: job arrays of many workers, printed or handed to sbatch"),
     "embed": ("embed", "run_embed", "encode a data set's inputs once and keep the embeddings"),
-    "data": ("data", "run_data", "init: a configuration for your file; stats: describe; fetch: download"),
-    "configs": ("configs", "run_configs", "list, show or copy the configurations that come with the package"),
+    "data": ("data", "run_data", "init: a configuration of your file; stats; fetch: download"),
+    "runs": ("runs", "run_runs", "list: what lies in lightning_logs; clean: what of it may go"),
+    "configs": ("configs", "run_configs", "list, show or copy configurations that come with the package"),
 }
 
 
@@ -43,15 +44,16 @@ Train classifiers on what annotators really said: a distribution, not one label.
 commands:
 {rows}
 
-Every command says with --help what a person sets first, and lists every option with --help-all; those
-that train print their whole configuration with --print_config. Start here:
+Every command says with --help what a person sets first, and lists every option
+with --help-all; those that train print their whole configuration with
+--print_config. Start here:
 
-  soft-labels quickstart                             the embedded data
-  soft-labels data init ratings.csv --out my.yaml    your own annotations
-  soft-labels reproduce --config my.yaml             an experiment on them, with its report
+  soft-labels quickstart                            the embedded data
+  soft-labels data init ratings.csv --out my.yaml   your own annotations
+  soft-labels reproduce --config my.yaml            an experiment, its report
 
-Exit codes: 0 done, 2 a mistake that you can mend, 75 a service that was asked for embeddings answers
-later: run the same command again.
+Exit codes: 0 done, 2 a mistake that you can mend, 75 a service that was asked
+for embeddings answers later: run the same command again.
 """
 
 

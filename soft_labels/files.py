@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 PARTIAL_PREFIX = ".partial-"
+_PARTIAL = re.compile(rf"{re.escape(PARTIAL_PREFIX)}(.*)\.(\d+)-[0-9a-f]{{12}}-.*", re.DOTALL)
 _OF_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust end what the system told them
 _WRITTEN_IN_PART = re.compile(r"requested and \d+ written")  # how NumPy reports a full disk
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)  # of file systems that cannot flush a folder
@@ -88,15 +89,23 @@ def partial_beside(path: Path) -> Path:
 @cache
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed processes of this machine left half-written in a folder, once a process."""
-    ours = re.compile(rf"{re.escape(PARTIAL_PREFIX)}{re.escape(platform.node())}\.(\d+)-.*", re.DOTALL)
     for path in folder.glob(f"{PARTIAL_PREFIX}*"):
-        written_by = ours.fullmatch(path.name)
-        if written_by and not _lives(int(written_by[1])):
+        if is_leftover(path):
             with suppress(OSError):  # another process was faster
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _lives(process: int) -> bool:
+def is_leftover(path: Path) -> bool:
+    """Whether a process of this machine that is no more left a file or a folder half-written.
+
+    Args:
+        path: Of any name; only those of :func:`partial_beside` can be leftovers.
+    """
+    written_by = _PARTIAL.fullmatch(path.name)
+    return written_by is not None and written_by[1] == platform.node() and not lives(int(written_by[2]))
+
+
+def lives(process: int) -> bool:
     """Whether there is such a process."""
     try:
         os.kill(process, 0)

@@ -188,7 +188,7 @@ def test_every_config_trains(
     assert result.code == 0, result.err
     (run,) = (tmp_path / "lightning_logs").glob("*/*")
     assert sorted(file.name for file in run.rglob("*") if not file.name.startswith("events")) == [
-        "best.ckpt", "checkpoints", "config.yaml", "hparams.yaml", "split.json",
+        "best.ckpt", "best.json", "checkpoints", "config.yaml", "hparams.yaml", "split.json",
     ]  # fmt: skip
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert KEY not in result.out + result.err

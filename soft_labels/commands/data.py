@@ -12,6 +12,7 @@ from soft_labels.annotations.describe import as_json, entropy_figure, print_stat
 from soft_labels.annotations.popquorn import read_popquorn
 from soft_labels.annotations.sources import LICENCES, DatasetName, fetch_dataset
 from soft_labels.commands.data_init import init
+from soft_labels.commands.output import switched
 from soft_labels.distributions import TiePolicy, label_distribution, normalized_entropy
 from soft_labels.errors import DataError
 
@@ -118,7 +119,7 @@ def run_data(arguments: list[str]) -> None:
     begin.add_function_arguments(init, as_group=False, as_positional=True, skip={"second", "given"})
     begin.add_argument("second", nargs="?", type=Path, help="a file that describes the items, or more annotations")
     commands.add_subcommand("init", begin, help="write a configuration for a file of annotations")
-    own, of_fit = _apart(_switched(arguments[1:]))
+    own, of_fit = _apart(switched(arguments[1:]))
     chosen = parser.parse_args(own)
     settings = chosen[chosen.subcommand].as_dict()
     functions: dict[str, Callable[..., None]] = {"stats": stats, "fetch": fetch}
@@ -128,11 +129,6 @@ def run_data(arguments: list[str]) -> None:
         init(**settings, given=of_fit)
     else:
         functions[chosen.subcommand](**settings)
-
-
-def _switched(arguments: list[str]) -> list[str]:
-    """Switches that need no value."""
-    return [f"{argument}=true" if argument in {"--json", "--yes"} else argument for argument in arguments]
 
 
 def _apart(arguments: list[str]) -> tuple[list[str], list[str]]:

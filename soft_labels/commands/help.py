@@ -1,7 +1,10 @@
 """Help pages that a person needs first, answered before anything is imported; ``--help-all`` has every option."""
 
+import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import starmap
 
 Options = Mapping[str, str]
 
@@ -163,8 +166,25 @@ PAGES: Mapping[str, Page] = {
         },
         ("embed --config my.yaml --config encoder/minilm",),
     ),
+    "runs": Page(
+        "list | clean [NAME ...] [options]",
+        "List what lies in lightning_logs: size, start, whether it ended, lowest KL. Or remove runs that were stopped "
+        "and what killed processes left half-written: shown first, and only after an answer or with --yes. Finished "
+        "experiments, sweeps and comparisons go only by name; what soft-labels did not write never.",
+        {
+            "--logs DIR": "the folder, lightning_logs if not given",
+            "--dataset NAME": "only what is of this data set",
+            "--sort KEY": "list: by started, folder, size or kl",
+            "--json": "list: print one JSON object",
+            "--older_than DAYS": "clean: only what is older, and then single runs that ended too",
+            "--events": "clean: only event files of what ended; TensorBoard forgets it, nothing else does",
+            "--yes": "clean: remove without asking",
+        },
+        ("runs list --sort kl", "runs clean --older_than 30"),
+    ),
 }
 _WIDTH = 31
+_WIDEST = 100
 
 
 def page(command: str) -> str | None:
@@ -176,20 +196,24 @@ def page(command: str) -> str | None:
     found = PAGES.get(command)
     if found is None:
         return None
-    options = "\n".join(f"  {option:<{_WIDTH}}{words}" for option, words in found.options.items())
+    options = "\n".join(starmap(_option, found.options.items()))
     examples = "".join(f"\n  soft-labels {line}" for line in found.examples)
     parts = [
         f"usage: soft-labels {command} {found.usage}",
         _wrapped(found.what),
         f"what a person sets first:\n{options}",
         *([f"examples:{examples}"] if examples else []),
-        f"soft-labels {command} --help-all lists every option; an option's value follows a space or =.",
+        _wrapped(f"soft-labels {command} --help-all lists every option; an option's value follows a space or =."),
     ]
     return "\n\n".join(parts)
 
 
-def _wrapped(words: str) -> str:
-    """A paragraph in lines of a terminal."""
-    import textwrap
+def _option(option: str, words: str) -> str:
+    """An option and, beside it, what it does."""
+    return _wrapped(f"  {option:<{_WIDTH}}{words}", " " * (_WIDTH + 2))
 
-    return textwrap.fill(words, 100)
+
+def _wrapped(words: str, indent: str = "") -> str:
+    """A paragraph in lines of the terminal; lines after the first are indented."""
+    width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+    return textwrap.fill(words, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -29,6 +29,8 @@ from soft_labels.training.prediction_table import TableFormat, prediction_column
 from soft_labels.training.projector import PART, ProjectorSettings, item_map
 
 logger = logging.getLogger(__name__)
+BEST = "best.json"
+"""What tells a run that ended from one that was stopped."""
 
 
 def _datamodule(trainer: Trainer) -> EmbeddedDataModule:
@@ -47,7 +49,8 @@ def _tensorboard(trainer: Trainer) -> TensorBoardLogger | None:
 class RunReport(Callback):
     """Writes a run's split and metrics as files, and its charts, best epoch and figures to TensorBoard.
 
-    - ``split.json`` when training starts; ``val_metrics.json`` or ``test_metrics.json`` after an evaluation;
+    - ``split.json`` when training starts, ``best.json`` when it ends; ``val_metrics.json`` or ``test_metrics.json``
+      after an evaluation;
     - in TensorBoard one chart a quantity with a curve a split, and at the end of training the best epoch's metrics
       beside the settings in the HParams tab and two figures of the best epoch's weights.
     """
@@ -62,6 +65,7 @@ class RunReport(Callback):
     def _start(trainer: Trainer, folder: str | None, solved: bool) -> None:
         """What the first process writes at the start."""
         if folder is not None:
+            (Path(folder) / BEST).unlink(missing_ok=True)  # of a run that goes on
             dataset = _datamodule(trainer).embedded.dataset
             drawn_with = {**dataset.split_settings(), "tie": dataset.tie}
             dataset.split.save(Path(folder) / "split.json", drawn_with)
@@ -106,6 +110,10 @@ class RunReport(Callback):
         logger.info(
             "best epoch %d by %s %.4f; checkpoint %s", best.epoch, best.monitor, best.best[best.monitor], best.path
         )
+        if best.path is not None:
+            values = {key: value if math.isfinite(value) else None for key, value in best.best.items()}
+            record = {"epochs": trainer.current_epoch, "monitor": best.monitor, "best": values}
+            write_text(best.path.parents[1] / BEST, json.dumps(record, indent=1, allow_nan=False) + "\n")
         tensorboard = _tensorboard(trainer)
         if tensorboard is not None:
             with naming(Path(tensorboard.log_dir)):
