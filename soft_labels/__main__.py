@@ -9,9 +9,12 @@ from argparse import ArgumentError
 from pathlib import Path
 from typing import Any, NoReturn
 
+from soft_labels.commands.interrupted import forget, words
 from soft_labels.errors import SoftLabelsError, did_you_mean, in_words
+from soft_labels.progress import set_quiet
 
 MISTAKE = 2
+_QUIET = "--quiet"
 _DENIED = re.compile(r"Importing '((\w+)[\w.]*)' is not allowed, denied by .* to allow it\.")
 COMMANDS = {
     "quickstart": ("compare", "run_quickstart", "compare on the embedded data: nothing to download or to write"),
@@ -46,7 +49,8 @@ commands:
 
 Every command says with --help what a person sets first, and lists every option
 with --help-all; those that train print their whole configuration with
---print_config. Start here:
+--print_config. --quiet leaves progress and notes out: results and warnings stay.
+Start here:
 
   soft-labels quickstart                            the embedded data
   soft-labels data init ratings.csv --out my.yaml   your own annotations
@@ -85,9 +89,10 @@ def main() -> NoReturn:
     try:
         _run(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_interrupted(130))
     except SystemExit as stopped:
-        sys.exit(_signalled(stopped))
+        code = _signalled(stopped)
+        sys.exit(_interrupted(code) if code in {130, 143} else code)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.exit(141)
     except Exception as error:
@@ -130,6 +135,9 @@ def _flush() -> None:
 
 def _dispatch(arguments: list[str]) -> None:
     """Answer by itself, or import the command and run it."""
+    forget()
+    set_quiet(_QUIET in arguments)
+    arguments = [argument for argument in arguments if argument != _QUIET]
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(usage())  # noqa: T201
         sys.exit(0 if arguments else MISTAKE)
@@ -143,15 +151,25 @@ def _dispatch(arguments: list[str]) -> None:
         sys.exit(_fail(f"unknown command {arguments[0]!r}; choose one of {', '.join(COMMANDS)}{hint}"))
     from soft_labels.commands.configs import resolved
     from soft_labels.commands.configurations import guard
+    from soft_labels.commands.early import check
     from soft_labels.commands.help import page
+    from soft_labels.commands.output import switched
 
     if {"-h", "--help"} & set(arguments) and (text := page(arguments[0])):
         print(text)  # noqa: T201
         return
-    arguments = resolved(["--help" if argument == "--help-all" else argument for argument in arguments])
+    arguments = ["--help" if argument == "--help-all" else argument for argument in arguments]
+    arguments = resolved(switched(arguments))
     guard(arguments)
+    check(arguments)
     module, function, _ = COMMANDS[arguments[0]]
     getattr(importlib.import_module(f"soft_labels.commands.{module}"), function)(arguments)
+
+
+def _interrupted(code: int | str | None) -> int | str | None:
+    """Say what is kept of the work, and how it goes on."""
+    sys.stderr.write(f"soft-labels: interrupted: {words(sys.argv[1])}\n")
+    return code
 
 
 def _signalled(stopped: SystemExit) -> int | str | None:

@@ -266,8 +266,8 @@ def run_cli() -> RunCli:
 
 def _run_cli(*args: object, program: Callable[[], object] = main) -> Result:
     out, err = io.StringIO(), io.StringIO()
-    lightnings = logging.getLogger("lightning.pytorch")
-    level = lightnings.level
+    lightnings = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [each.level for each in lightnings]
     try:
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(sys, "argv", ["__main__.py", *map(str, args)])  # as python -m soft_labels has it
@@ -277,7 +277,8 @@ def _run_cli(*args: object, program: Callable[[], object] = main) -> Result:
             with pytest.raises(SystemExit) as stopped:
                 program()
     finally:
-        lightnings.setLevel(level)
+        for each, level in zip(lightnings, levels, strict=True):
+            each.setLevel(level)
     code = stopped.value.code
     return Result(code if isinstance(code, int) else int(code is not None), out.getvalue(), err.getvalue())
 

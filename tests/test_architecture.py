@@ -18,7 +18,7 @@ ARROWS = {
     "palette": "",
     "progress": "",
     "distributions": "",
-    "annotations": "distributions errors files palette",
+    "annotations": "distributions errors files palette progress",
     "encoders": "annotations.base annotations.table.encoding errors files",
     "embeddings": "annotations.base encoders.base encoders.hosted encoders.images errors files progress",
     "metrics": "distributions",
@@ -34,7 +34,8 @@ ARROWS = {
     "trust": "distributions errors metrics",
     "__init__": "heads",
     "sklearn": "annotations data distributions embeddings errors heads training",
-    "__main__": "commands.configs commands.configurations commands.help commands.hints errors",
+    "__main__": "commands.configs commands.configurations commands.early commands.help commands.hints "
+    "commands.interrupted commands.output errors progress",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {

@@ -24,6 +24,7 @@ from tenacity import (
 
 from soft_labels.errors import DownloadError
 from soft_labels.files import NamedLock
+from soft_labels.progress import is_watched
 
 AGAIN = 'run "soft-labels data fetch" again'
 
@@ -256,8 +257,7 @@ class _Transfer:
         """Write the body to the ``.part`` file from ``start`` on, with a bar where standard error is a terminal."""
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
-        console = Console(stderr=True)
-        progress = Progress(console=console, disable=not console.is_terminal)
+        progress = Progress(console=Console(stderr=True), disable=not is_watched())
         with progress, self.part.open("ab" if start else "wb") as stream:
             task = progress.add_task(self.target.name, total=total, completed=start)
             received = start

@@ -9,6 +9,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from soft_labels.commands.arms import OF_ARMS, add_arms, arms_of, as_options, overlay_of
 from soft_labels.commands.checks import check_device, check_settings
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
+from soft_labels.commands.interrupted import keeps
 from soft_labels.commands.sweep_options import base_spec, datamodule_of
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, Arms
@@ -70,6 +71,7 @@ def run_budget_command(arguments: list[str]) -> None:
         Objective(spec).check(module.ordinal)
     root = Path(cli.config.trainer.default_root_dir or ".") / "lightning_logs"
     out = Path(cli.own["out"] or root / module.dataset.name)
+    keeps(out / FOLDER)
     runner = Runner(RecordStore(out / FOLDER / "records"), engine)
     budget = run_budget(runner, module.embedded, arms, specs, plan)
     print_budget(budget, budget.save(out))

@@ -1,6 +1,5 @@
 """Arms side by side: heads that differ in what each arm sets, over a few seeds, on the same split."""
 
-import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
@@ -19,6 +18,7 @@ from soft_labels.commands.compare_result import ARMS, CompareResult, Effect
 from soft_labels.commands.compare_tables import print_result
 from soft_labels.commands.configs import path_of
 from soft_labels.commands.fit import SoftLabelCLI, show_progress
+from soft_labels.commands.output import json_text
 from soft_labels.data.dataset import Dataset
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SMALL_TEST, SPLIT_NAMES
@@ -120,7 +120,7 @@ def compare(arguments: list[str], arms: Arms, seeds: int) -> CompareResult:
     curves: dict[str, list[Curve]] = {arm.name: [] for arm in arms.trained}
     last: dict[str, list[bool]] = {arm.name: [] for arm in arms.trained if arm.name not in once}
     runs = [(seed, arm) for seed in range(seeds) for arm in arms.trained if seed == 0 or arm.name not in once]
-    for seed, arm in tracked(runs, len(runs), "training heads"):
+    for seed, arm in tracked(runs, len(runs), "heads trained"):
         cli, tested = _fit_and_test(arguments, seed, arm.name, overlays[arm.name])
         data, own = cli.datamodule.embedded, _best_logits(cli)
         if arm.name in last:
@@ -360,7 +360,7 @@ def _keep(result: CompareResult, folder: Path, as_json: bool) -> None:
 def _print(result: CompareResult, folder: Path, as_json: bool) -> None:
     """As tables, or as one JSON object."""
     if as_json:
-        print(json.dumps(result.values(), allow_nan=False))  # noqa: T201
+        print(json_text(result.values()))  # noqa: T201
     else:
         print_result(result, folder)
 

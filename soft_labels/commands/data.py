@@ -1,7 +1,6 @@
 """``soft-labels data init``, ``soft-labels data stats`` and ``soft-labels data fetch``."""
 
 from collections.abc import Callable
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from soft_labels.annotations.describe import as_json, entropy_figure, print_stat
 from soft_labels.annotations.popquorn import read_popquorn
 from soft_labels.annotations.sources import LICENCES, DatasetName, fetch_dataset
 from soft_labels.commands.data_init import init
-from soft_labels.commands.output import switched
+from soft_labels.commands.output import json_text
 from soft_labels.distributions import TiePolicy, label_distribution, normalized_entropy
 from soft_labels.errors import DataError
 
@@ -50,7 +49,7 @@ def _describe(
     if as_object:
         whole = as_json([summarise(data, tie) for data in found])
         whole["datasets"] = [{**entry, **(more.as_json() if more else {})} for entry in whole["datasets"]]
-        print(dumps(whole, ensure_ascii=False, indent=1))  # noqa: T201
+        print(json_text(whole))  # noqa: T201
         return
     print_stats([summarise(data, tie) for data in found])
     for line in more.in_words() if more else ():
@@ -119,7 +118,7 @@ def run_data(arguments: list[str]) -> None:
     begin.add_function_arguments(init, as_group=False, as_positional=True, skip={"second", "given"})
     begin.add_argument("second", nargs="?", type=Path, help="a file that describes the items, or more annotations")
     commands.add_subcommand("init", begin, help="write a configuration for a file of annotations")
-    own, of_fit = _apart(switched(arguments[1:]))
+    own, of_fit = _apart(arguments[1:])
     chosen = parser.parse_args(own)
     settings = chosen[chosen.subcommand].as_dict()
     functions: dict[str, Callable[..., None]] = {"stats": stats, "fetch": fetch}

@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from torch.distributed import DistError
 
 from soft_labels.commands.fit import add_ignored, datamodule_parser, show_progress
+from soft_labels.commands.interrupted import keeps
 from soft_labels.data import AnnotationDataModule
 from soft_labels.embeddings import Ranks
 from soft_labels.encoders.hosted import HostedEncoder
@@ -41,6 +42,7 @@ def run_embed(arguments: list[str]) -> None:
         print(_planned(datamodule))  # noqa: T201
         return
     fabric = _fabric(config.trainer, datamodule)
+    keeps(datamodule.store)
     try:
         fabric.launch(partial(_embed, datamodule=datamodule))
     except DistError as error:

@@ -4,6 +4,7 @@ from argparse import SUPPRESS
 from pathlib import Path
 
 from soft_labels.commands.fit import OF_A_RUN, add_ignored, datamodule_parser, show_progress
+from soft_labels.commands.run_files import files_of_run
 from soft_labels.errors import ConfigError
 
 _EXPORTS = (
@@ -36,27 +37,3 @@ def run_export(arguments: list[str]) -> None:
     head = head_of_run(parser.instantiate_classes(asked).data, checkpoint_read)
     folder = head.save(Path(asked.out), onnx="onnx" in asked)
     print(f"head written to {folder}; next: soft-labels predict {folder} TABLE --out predictions.parquet")  # noqa: T201
-
-
-def files_of_run(run: Path) -> tuple[Path, Path]:
-    """The configuration and the checkpoint of a run.
-
-    Args:
-        run: A folder of ``fit``, or a ``best-ARM.ckpt`` or ``best-ARM.yaml`` of a sweep or an experiment.
-
-    Raises:
-        ConfigError: There are no such files.
-    """
-    if run.is_dir():
-        config, checkpoint = run / "config.yaml", run / "checkpoints" / "best.ckpt"
-    elif run.suffix == ".ckpt" and run.parent.name == "checkpoints":
-        config, checkpoint = run.parent.parent / "config.yaml", run
-    else:
-        config, checkpoint = run.with_suffix(".yaml"), run.with_suffix(".ckpt")
-    for path in (config, checkpoint):
-        if not path.is_file():
-            raise ConfigError(
-                f"{run}: no {path}; give a folder that fit made, a best-ARM.ckpt beside its best-ARM.yaml, or --config "
-                "and --ckpt_path"
-            )
-    return config, checkpoint

@@ -13,12 +13,16 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from soft_labels.commands.checks import check_device, check_settings
+from soft_labels.commands.interrupted import keeps
+from soft_labels.commands.output import add_output, tell
 from soft_labels.data import AnnotationDataModule
 from soft_labels.errors import ConfigError
 from soft_labels.files import naming
+from soft_labels.progress import is_quiet
 from soft_labels.training.best import BestCheckpoint, WholeFileIO, read_checkpoint
-from soft_labels.training.callbacks import ItemProjector, PredictionFile, RunReport
+from soft_labels.training.callbacks import ItemProjector, PredictionFile, RunReport, results
 from soft_labels.training.curves import CurveLogger
+from soft_labels.training.epochs import EpochPace
 from soft_labels.training.kinds import HEADS
 from soft_labels.training.module import SoftLabelModule, check_identity
 from soft_labels.training.prediction_table import TableFormat
@@ -34,6 +38,8 @@ from soft_labels.training.trainer import (
 logger = logging.getLogger(__name__)
 HIGHEST_SEED = 2**32 - 1
 OF_FIT_ALONE = ("ckpt_path",)
+EVALUATIONS = ("validate", "test")
+_OF_LIGHTNING = ("lightning.pytorch", "lightning.fabric")
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -111,8 +117,10 @@ class SoftLabelCLI(LightningCLI):
         self.config = parser.parse_args(cast("list[str]", args))
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        """Lightning's, and for ``predict`` what it writes."""
+        """Lightning's, and what it prints or writes."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand in EVALUATIONS:
+            add_output(parser)
         if subcommand == "predict":
             parser.add_argument("--format", type=TableFormat, default="csv", help="of the table of predictions")
         return parser
@@ -148,12 +156,31 @@ class SoftLabelCLI(LightningCLI):
         """Refuse settings under which nothing could be chosen or judged, before data are read."""
         settings = self.config[self.subcommand] if self.subcommand else self.config
         check_device(settings)
+        if self.subcommand in EVALUATIONS and settings.json:  # standard output is for the result alone
+            settings.verbose = settings.trainer.enable_progress_bar = False
+        if is_quiet():
+            settings.trainer.enable_progress_bar = settings.trainer.enable_model_summary = False
         if self.subcommand in {None, "fit"}:
             check_settings(settings)
             head = HEADS.get(settings.model.head)
             if head is not None and head.solved:
                 logger.info("head %s is solved at once: trainer.max_epochs, early_stopping and data.batch_size change "
                             "nothing", settings.model.head)  # fmt: skip
+
+    def after_validate(self) -> None:
+        """Print or keep the metrics as JSON, where that is wanted."""
+        self._tell()
+
+    def after_test(self) -> None:
+        """Print or keep the metrics as JSON, where that is wanted."""
+        self._tell()
+
+    def _tell(self) -> None:
+        """The first process's word."""
+        settings = self.config[self.subcommand]
+        if self._report.evaluated is not None:
+            told = {"command": self.subcommand, "checkpoint": str(settings.ckpt_path), **self._report.evaluated}
+            tell(told, settings.json, settings.out)
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of other data before a run's folder is made."""
@@ -163,7 +190,10 @@ class SoftLabelCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A Trainer that leaves its results behind; its default logger keeps one explicitly named folder a run."""
         settings = self._get(self.config_init, "trainer")
-        ours: list[Callback] = [RunReport()]
+        self._report = RunReport()
+        ours: list[Callback] = [self._report]
+        if self.subcommand == "fit":
+            ours.append(EpochPace())
         if self.subcommand == "predict":
             ours.append(PredictionFile(self.config["predict"]["format"]))
         kwargs["callbacks"] = [*_as_list(settings["callbacks"]), *ours]
@@ -190,6 +220,7 @@ class SoftLabelCLI(LightningCLI):
                 run = began_in
             else:
                 logger.warning("the checkpoint is not in a run's folder; a new run begins, without the old best epoch")
+        keeps(run if self.subcommand else run.parent)
         return CurveLogger(run.parents[1], name=run.parent.name, version=run.name, default_hp_metric=False)
 
 
@@ -255,7 +286,7 @@ class _SaidOnce(logging.Filter):
 
 
 def show_progress() -> None:
-    """Print this package's log lines on stderr; leave out what nobody who trains a head can mend."""
+    """Print this package's log lines on stderr, warnings alone where quiet was asked for; leave out idle ones."""
     leave_out_idle_warnings()
     leave_out_writers()
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
@@ -265,12 +296,16 @@ def show_progress() -> None:
     for handler in ours.handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
         handler.filters = [_SaidOnce()]
-    ours.setLevel(logging.INFO)
+    ours.setLevel(logging.WARNING if is_quiet() else logging.INFO)
+    results.setLevel(logging.NOTSET)
+    for name in _OF_LIGHTNING if is_quiet() else ():
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def run_lightning(arguments: list[str]) -> None:
     """``soft-labels fit | validate | test | predict``."""
     show_progress()
+    results.setLevel(logging.INFO)
     SoftLabelCLI(arguments)
 
 

@@ -52,7 +52,12 @@ _ARMS = {
     "--only ARM,ARM": "take these arms alone",
 }
 _SEED = {"--seed_everything N": "seed of initial weights, order and dropout"}
-_CHECKPOINT = {"--ckpt_path FILE": "the checkpoint of a run, RUN/checkpoints/best.ckpt"}
+_JSON = {"--json": "print the result as one JSON object"}
+_CHECKPOINT = {
+    "--ckpt_path FILE": "the checkpoint of a run, RUN/checkpoints/best.ckpt",
+    "--out FILE": "keep the metrics there as JSON too",
+    **_JSON,
+}
 _FIT = {**_CONFIG, **_DATA, **_HEAD}
 
 PAGES: Mapping[str, Page] = {
@@ -122,7 +127,7 @@ PAGES: Mapping[str, Page] = {
             **_ARMS,
             "--seeds N": "train each arm with seeds 0 to N - 1",
             "--show DIR": "print a comparison that was kept again",
-            "--json BOOL": "print the result as one JSON object",
+            **_JSON,
         },
         ("compare --config my.yaml", "compare --config quickstart --only soft,hard"),
     ),
@@ -137,6 +142,7 @@ PAGES: Mapping[str, Page] = {
             "--study NAME": "name of the study",
             "--engine NAME": "population (many heads at once) or lightning (one after another)",
             "--out DIR": "where results go",
+            **_JSON,
         },
         ("sweep --config my.yaml --sweep sweep/tpe",),
     ),

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, get_loader
 from soft_labels.commands.configs import path_of
 from soft_labels.commands.configurations import check_text
 from soft_labels.commands.fit import show_progress
+from soft_labels.commands.interrupted import keeps
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import ConfigError
 from soft_labels.experiment.arms import DEFAULT_ARMS, DEFAULT_BASELINE, Arms, Forms, read_arms
@@ -78,6 +79,7 @@ def run_reproduce(arguments: list[str]) -> None:
     show_progress()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     experiment, plans = parse_reproduce(arguments[1:])
+    keeps(experiment.folder)
     experiment.run(plans)
 
     from soft_labels.commands.report import report_of

@@ -3,11 +3,10 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from json import dumps
 from pathlib import Path
 from typing import Literal
 
-from soft_labels.commands.output import switched
+from soft_labels.commands.output import json_text
 from soft_labels.errors import ConfigError, did_you_mean
 from soft_labels.runs.cleaning import Choice, Removal, days_ago, plan, remove
 from soft_labels.runs.found import Found, Lying, find
@@ -35,7 +34,7 @@ def show(
     if json:
         others = {"leftovers": lying.leftovers, "others": lying.others}
         told = {key: [path.relative_to(logs).as_posix() for path in paths] for key, paths in others.items()}
-        print(dumps({"logs": str(logs), "found": [one.values() for one in found], **told}, indent=1))  # noqa: T201
+        print(json_text({"logs": str(logs), "found": [one.values() for one in found], **told}))  # noqa: T201
         return
     _print(found, lying)
 
@@ -193,7 +192,7 @@ def run_runs(arguments: list[str]) -> None:
     if arguments[1:] == ["--help"]:
         print("\n".join(commands.choices[name].format_help() for name in _COMMANDS))  # noqa: T201
         return
-    config = parser.parse_args(switched(arguments[1:]))
+    config = parser.parse_args(arguments[1:])
     _COMMANDS[config.subcommand](**config[config.subcommand].as_dict())
 
 

@@ -3,15 +3,18 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from soft_labels.commands.fit import show_progress
+from soft_labels.commands.interrupted import keeps
+from soft_labels.commands.output import json_text
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import SweepError
 from soft_labels.files import NamedLock, write_text
@@ -25,6 +28,8 @@ from soft_labels.sweep.shared.storage import open_storage
 from soft_labels.sweep.space import data_choice
 from soft_labels.sweep.study import PlannedSearch, search
 from soft_labels.training.engines import make_engine
+
+FILE = "sweep.json"
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,12 @@ def run_sweep(arguments: list[str]) -> None:
     """``soft-labels sweep``."""
     show_progress()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print_outcomes(sweep(parse_sweep(arguments[1:])))
+    options = parse_sweep(arguments[1:])
+    outcomes = sweep(options)
+    if options.cli.own["json"]:
+        print(json_text(values(outcomes)))  # noqa: T201
+    else:
+        print_outcomes(outcomes)
 
 
 def sweep(options: SweepOptions) -> list[SearchOutcome]:
@@ -79,12 +89,40 @@ def sweep(options: SweepOptions) -> list[SearchOutcome]:
     storage = open_storage(None if address is None else address.get_secret_value())
     dataset = options.datamodule().dataset.name
     folder = options.out(dataset)
+    keeps(folder)
     engine = make_engine(options.cli.own["engine"], options.cli.config.trainer.accelerator)
     runner = Runner(RecordStore(folder / "records"), engine)
     names = {arm: f"{dataset}-{options.study}-{arm}" for arm in planned}
     studies = search(runner, options.datamodule, {names[arm]: one for arm, one in planned.items()}, storage)
     with NamedLock(runner.store.folder / ".results.lock"):  # all workers of a study end at the same time
-        return [_outcome(options, arm, studies[names[arm]], runner, folder, one) for arm, one in planned.items()]
+        found = [_outcome(options, arm, studies[names[arm]], runner, folder, one) for arm, one in planned.items()]
+        write_text(folder / FILE, f"{json_text(values(found))}\n")
+        return found
+
+
+def values(outcomes: Sequence[SearchOutcome]) -> dict[str, Any]:
+    """What was found, as plain JSON values.
+
+    Args:
+        outcomes: Of each arm.
+    """
+    return {
+        "dataset": outcomes[0].best.data["dataset"],
+        "arms": {
+            one.arm: {
+                "trials": len(one.trials),
+                "pruned": one.pruned,
+                "failed": one.failed,
+                "run": one.best.id,
+                "best_epoch": one.best.best_epoch,
+                "val/loss": one.best.value,
+                "settings": one.best_trial.params,
+                "config": str(one.best_file),
+                "checkpoint": str(one.best_file.with_suffix(".ckpt")),
+            }
+            for one in outcomes
+        },
+    }
 
 
 def _outcome(

@@ -25,7 +25,7 @@ from soft_labels.training.kinds import unread
 from soft_labels.training.lightning_engine import HONOURED
 from soft_labels.training.spec import CONFIG_KEYS, RunSpec, check_honoured
 
-_OWN = (*OF_ARMS, "sweep", "storage", "study", "engine", "out")
+_OWN = (*OF_ARMS, "sweep", "storage", "study", "engine", "out", "json")
 _NOT_OF_FIT = (*_OWN, "config", "ckpt_path")
 _CALIBRATION = "model.calibration"
 # Settings of `fit` that would change a head and that no run's record has; they must stay as they are.
@@ -55,6 +55,7 @@ class SweepCLI(SoftLabelCLI):
         parser.add_argument("--study", type=str, help="name of the study; the sweep file's name by default")
         parser.add_argument("--engine", type=EngineName, default="population", help="what trains")
         parser.add_argument("--out", type=str, help="where results go; else lightning_logs/DATASET/sweep-STUDY")
+        parser.add_argument("--json", type=bool, default=False, help="print the result, sweep.json, as JSON alone")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Keep the sweep's own options apart from the configuration of ``fit``."""

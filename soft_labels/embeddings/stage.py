@@ -213,7 +213,7 @@ def _encode(
             rows.clear()
 
     flushed = time.monotonic()
-    shown = tracked(batches, len(batches), "encoding") if ranks.first else batches
+    shown = tracked(batches, len(batches), "batches encoded") if ranks.first else batches
     try:
         for batch, prepared in zip(shown, _prepared(items, keys, batches, encoder, ranks), strict=True):
             embeddings = encoder.forward(prepared).numpy()

@@ -28,7 +28,8 @@ from soft_labels.training.predict import predict
 from soft_labels.training.prediction_table import TableFormat, prediction_columns, table_writer
 from soft_labels.training.projector import PART, ProjectorSettings, item_map
 
-logger = logging.getLogger(__name__)
+results = logging.getLogger("soft_labels.results")
+"""What is said also where notes are not wanted."""
 BEST = "best.json"
 """What tells a run that ended from one that was stopped."""
 
@@ -54,6 +55,10 @@ class RunReport(Callback):
     - in TensorBoard one chart a quantity with a curve a split, and at the end of training the best epoch's metrics
       beside the settings in the HParams tab and two figures of the best epoch's weights.
     """
+
+    def __init__(self) -> None:
+        self.evaluated: dict[str, Any] | None = None
+        """What the first process wrote of the last evaluation, with the folder that it lies in."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the uids of each part, and lay out the charts."""
@@ -89,8 +94,7 @@ class RunReport(Callback):
         """Write the metrics of ``test``."""
         self._write_metrics(trainer, "test")
 
-    @staticmethod
-    def _write_metrics(trainer: Trainer, split: SplitName) -> None:
+    def _write_metrics(self, trainer: Trainer, split: SplitName) -> None:
         """Every metric of a split with what it depends on."""
         folder = trainer.log_dir
         if folder is None or not trainer.is_global_zero:
@@ -99,6 +103,7 @@ class RunReport(Callback):
         metrics = {key: value if math.isfinite(value) else None for key, value in values.items()}
         record = {"metrics": metrics, "data": _datamodule(trainer).embedded.identity()}
         write_text(Path(folder) / f"{split}_metrics.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+        self.evaluated = {"folder": folder, **record}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say which epoch was best, and show it in TensorBoard."""
@@ -107,7 +112,7 @@ class RunReport(Callback):
         best = best_of(trainer)
         if not best.best:
             return
-        logger.info(
+        results.info(
             "best epoch %d by %s %.4f; checkpoint %s", best.epoch, best.monitor, best.best[best.monitor], best.path
         )
         if best.path is not None:

@@ -56,7 +56,7 @@ class LightningEngine:
             check_honoured("the lightning engine", HONOURED, spec)
             Objective(spec).check(data.ordinal)
         results = []
-        for position, spec in tracked(enumerate(specs), len(specs), "training heads"):
+        for position, spec in tracked(enumerate(specs), len(specs), "heads trained"):
             recorder = _Recorder(position, after_epoch, keep_heads)
             with quiet():
                 self._fit(loaders_of(data, spec, monitor_test), spec, recorder)

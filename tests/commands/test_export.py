@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -15,8 +14,6 @@ import polars as pl
 import pytest
 import torch
 
-from soft_labels.commands.export import files_of_run
-from soft_labels.errors import ConfigError
 from tests.conftest import REPOSITORY, RunCli
 
 ALONE = """
@@ -134,10 +131,7 @@ def test_a_head_of_a_sweep_or_an_experiment_is_exported_by_its_checkpoint(
     assert all(torch.equal(own[name], state[name]) for name in own)
 
 
-def test_what_is_no_run_is_told(run_cli: RunCli, tmp_path: Path, trained: Any) -> None:
-    with pytest.raises(ConfigError, match=r"config\.yaml; give a folder that fit made"):
-        files_of_run(tmp_path)
-    assert files_of_run(trained.checkpoint) == files_of_run(trained.folder)
+def test_what_is_no_run_is_told(run_cli: RunCli, tmp_path: Path) -> None:
     refused = run_cli("export", tmp_path / "best-soft.ckpt", f"--out={tmp_path}/head")
     assert refused.code == 2
     assert "best-soft.yaml; give a folder that fit made, a best-ARM.ckpt beside its best-ARM.yaml" in refused.err

@@ -56,6 +56,19 @@ def test_an_evaluation_writes_every_metric_and_no_config(
     assert not (run_folder(tmp_path) / "config.yaml").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_an_evaluation_is_printed_and_kept_as_json(run_cli: RunCli, trained: Any, tmp_path: Path, command: str) -> None:
+    done = run_cli(command, *elsewhere(trained, tmp_path), "--json", f"--out={tmp_path}/kept.json", "--quiet")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told == json.loads((tmp_path / "kept.json").read_text(encoding="utf-8"))
+    (written,) = run_folder(tmp_path).glob("*_metrics.json")
+    assert {key: told[key] for key in ("metrics", "data")} == json.loads(written.read_text(encoding="utf-8"))
+    assert (told["command"], told["folder"]) == (command, str(run_folder(tmp_path)))
+    assert told["checkpoint"] == str(trained.checkpoint)
+
+
 def no_constant(name: str) -> None:
     """JSON has no word for it."""
     raise AssertionError(name)

@@ -34,5 +34,5 @@ def test_it_stands_in_what_a_person_reads(run_cli: RunCli) -> None:
     done = run_cli("fit", "--config=data/table", "--data.text_colum=a")
     assert done.code == 2
     assert (
-        "Option 'text_colum' is not accepted; did you mean text_column?\nsoft-labels fit --help-all lists" in done.err
+        "arguments: --data.text_colum=a; did you mean data.text_column?\nsoft-labels fit --help-all lists" in done.err
     )

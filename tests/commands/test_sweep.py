@@ -47,6 +47,21 @@ def trials(out: Path, target: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
+def test_what_was_found_is_kept_and_printed_as_json(run_cli: RunCli, options: tuple[str, ...], out: Path) -> None:
+    kept = json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+    assert json.loads(run_cli("sweep", *options, "--json").out) == kept
+    records = RecordStore(out / "records").read()
+    assert kept["dataset"] == "seeded"
+    for arm, found in kept["arms"].items():
+        assert (
+            found["val/loss"] == records[found["run"]].value == min(float(row["val/loss"]) for row in trials(out, arm))
+        )
+        assert (found["trials"], found["failed"]) == (8, 0)
+        assert Path(found["config"]).is_file()
+        assert Path(found["checkpoint"]).is_file()
+
+
+@pytest.mark.slow
 def test_both_targets_get_the_same_budget_and_a_line_a_trial(out: Path) -> None:
     soft, hard = trials(out, "soft"), trials(out, "hard")
     records = RecordStore(out / "records").read()

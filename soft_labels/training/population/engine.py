@@ -119,7 +119,7 @@ class PopulationEngine:
         workers = 1 if after_epoch is not None else self.workers
         with _one_thread_each(self.device), ThreadPoolExecutor(workers) as pool:
             try:
-                done = tracked(pool.map(run, plan), len(plan), "training programs of heads")
+                done = tracked(pool.map(run, plan), len(plan), "programs of heads trained")
                 for positions, (own, member_steps) in zip(plan, done, strict=True):
                     results.update(zip(positions, own, strict=True))
                     self.work.done += member_steps
