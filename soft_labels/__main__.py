@@ -34,6 +34,7 @@ COMMANDS = {
     "data": ("data", "run_data", "init: a configuration of your file; stats; fetch: download"),
     "runs": ("runs", "run_runs", "list: what lies in lightning_logs; clean: what of it may go"),
     "configs": ("configs", "run_configs", "list, show or copy configurations that come with the package"),
+    "completion": ("completion", "run_completion", "what bash, zsh or fish must read to complete commands"),
 }
 
 
@@ -135,6 +136,10 @@ def _flush() -> None:
 
 def _dispatch(arguments: list[str]) -> None:
     """Answer by itself, or import the command and run it."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may follow
+        from soft_labels.commands.completion import complete
+
+        complete(COMMANDS)
     forget()
     set_quiet(_QUIET in arguments)
     arguments = [argument for argument in arguments if argument != _QUIET]

@@ -34,8 +34,8 @@ ARROWS = {
     "trust": "distributions errors metrics",
     "__init__": "heads",
     "sklearn": "annotations data distributions embeddings errors heads training",
-    "__main__": "commands.configs commands.configurations commands.early commands.help commands.hints "
-    "commands.interrupted commands.output errors progress",
+    "__main__": "commands.completion commands.configs commands.configurations commands.early commands.help "
+    "commands.hints commands.interrupted commands.output errors progress",
 }
 # Tests of what no single module does.
 TESTS_OF_THE_WHOLE = {

@@ -51,7 +51,8 @@ def test_an_unknown_command_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "soft-labels: error: unknown command 'train'; choose one of quickstart, fit, validate, test, predict, "
-        "export, compare, budget, sweep, storage, reproduce, report, cluster, embed, data, runs, configs\n"
+        "export, compare, budget, sweep, storage, reproduce, report, cluster, embed, data, runs, configs, "
+        "completion\n"
     )
     assert module("reproduse").stderr.endswith("; did you mean reproduce?\n")
 
@@ -70,7 +71,7 @@ def test_every_command_has_a_help_page(run_cli: RunCli, arguments: tuple[str, ..
     result = run_cli(*arguments, "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("usage: soft-labels ")
-    without = {("data",), ("data", "fetch"), ("report",), ("storage",), ("quickstart",), ("runs",)}
+    without = {("data",), ("data", "fetch"), ("report",), ("storage",), ("quickstart",), ("runs",), ("completion",)}
     assert "--config" in result.out or arguments in without
 
 

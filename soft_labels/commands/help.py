@@ -172,6 +172,13 @@ PAGES: Mapping[str, Page] = {
         },
         ("embed --config my.yaml --config encoder/minilm",),
     ),
+    "completion": Page(
+        "bash | zsh | fish",
+        "Print what a shell must read so that TAB completes commands, options and configurations. bash: put the line "
+        "below into ~/.bashrc; zsh: the same with zsh into ~/.zshrc; fish: soft-labels completion fish | source.",
+        {"--help": "this page"},
+        ('completion bash  # eval "$(soft-labels completion bash)"',),
+    ),
     "runs": Page(
         "list | clean [NAME ...] [options]",
         "List what lies in lightning_logs: size, start, whether it ended, lowest KL. Or remove runs that were stopped "

@@ -85,7 +85,7 @@ def annotator_groups(
     tables = {name: np.asarray(table, dtype=np.float64) for name, table in counts.items()}
     if len({table.shape for table in tables.values()}) > 1:
         raise DataError(f"groups of annotators: wanted one shape, got {[table.shape for table in tables.values()]}")
-    everyone = sum(tables.values())
+    everyone = np.sum(list(tables.values()), axis=0)
     found = []
     for name, table in tables.items():
         rows = np.flatnonzero(table.sum(1) > 0)

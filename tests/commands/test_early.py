@@ -67,7 +67,7 @@ def test_a_mistake_ends_before_anything_heavy_is_imported(line: str, told: str, 
         "fit --data tests.toys.SeededData --data.anything 80 --trainer.callbacks+=lightning.pytorch.callbacks.Timer",
         "fit --config=quickstart --data.init_args.batch_size=8 --data.encoder.init_args.width=3",
         "fit --data.path=hf://datasets/a/b --model.lr=1",
-        "sweep --sweep.space={} --storage=journal:x --json=true",
+        "sweep --sweep.space={{}} --storage=journal:x --json=true",
         "predict --config=x --ckpt_path={file} --format=parquet --trainer.devices=1",
         "cluster slurm --anything",
         "compare --help",
@@ -82,7 +82,7 @@ def test_foreign_data_modules_of_a_configuration_have_options_of_their_own(tmp_p
     path.write_text("data: {class_path: tests.toys.SeededData, init_args: {items: 3}}\nmodel: {lr: 0.1}\n")
     check(["fit", f"--config={path}", "--data.items=4"])
     path.write_text("data: {class_path: tests.toys.SeededData, init_args: {items: 3}}\nmodel: {lrr: 0.1}\n")
-    with pytest.raises(ArgumentError, match="model.lrr"):
+    with pytest.raises(ArgumentError, match=r"model\.lrr"):
         check(["fit", f"--config={path}"])
 
 

@@ -8,7 +8,8 @@ from tests.trust.simulation import Floats, dirichlet, fuzzed
 
 
 def entropies(dist: Floats) -> Floats:
-    return -np.where(dist > 0, dist * np.log(np.where(dist > 0, dist, 1)), 0).sum(-1)
+    found: Floats = -np.where(dist > 0, dist * np.log(np.where(dist > 0, dist, 1)), 0).sum(-1)
+    return found
 
 
 def divergence(dist: Floats, pred: Floats) -> float:
