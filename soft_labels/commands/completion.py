@@ -81,9 +81,9 @@ def run_completion(arguments: list[str]) -> None:
     Raises:
         ConfigError: It names no such shell.
     """
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
     shell = " ".join(arguments[1:])
     if shell not in SHELLS:
         raise ConfigError(f"completion wants one of {', '.join(SHELLS)}, got {shell!r}{did_you_mean(shell, SHELLS)}")
-    print(argcomplete.shellcode(["soft-labels"], shell=shell))  # noqa: T201
+    print(shellcode(["soft-labels"], shell=shell))  # noqa: T201
