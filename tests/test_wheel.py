@@ -27,7 +27,7 @@ def pip(*arguments: str | Path) -> None:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source archive, and with the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, REPOSITORY]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 
@@ -83,7 +83,7 @@ def test_the_source_archive_holds_what_a_person_reads_and_no_runs(built: Path) -
 
 
 def test_what_an_index_shows_is_valid(built: Path) -> None:
-    command = [sys.executable, "-m", "twine", "check", "--strict", *built.iterdir()]
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, built.iterdir())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -104,7 +104,7 @@ def test_a_run_is_stopped_where_its_process_is_no_more(tmp_path: Path, dead: int
     assert one.started.isoformat().startswith("2026-01-02T03:04:05")
 
 
-@pytest.mark.parametrize("writer", [events(os.getpid()), events(1, "another-machine.example")])
+@pytest.mark.parametrize("writer", [events(os.getpid()), events(1, "another-machine.example")], ids=["here", "there"])
 def test_a_run_may_be_at_work_here_or_on_another_machine(tmp_path: Path, writer: str) -> None:
     stopped_run(tmp_path, writer)
     assert only(tmp_path).state == "running"
