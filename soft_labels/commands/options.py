@@ -17,6 +17,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
              f"{_DATA}.PopquornDataModule", f"{_DATA}.Cifar10HDataModule"),
     "early_stopping": ("lightning.pytorch.callbacks.EarlyStopping",),
     "checkpoint": ("soft_labels.training.best.BestCheckpoint",),
+    "projector": ("soft_labels.training.callbacks.ItemProjector",),
     "experiment": ("soft_labels.commands.reproduce.ExperimentSettings",),
     "sweep": ("soft_labels.sweep.settings.SweepForm",),
 }  # fmt: skip
@@ -24,7 +25,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 _MORE = {"model": {"calibration"}, "data": {"class_path", "init_args", "dict_kwargs", "help"}}
 _ARMS = ("arms", "baseline", "only")
 _FIT = ("seed_everything",)
-_OF_FIT = ("trainer", "model", "data", "early_stopping", "checkpoint")
+_OF_FIT = ("trainer", "model", "data", "early_stopping", "checkpoint", "projector")
 _RUN = ("ckpt_path",)
 _COMPARE = (*_FIT, *_ARMS, *_RUN, "seeds", "out", "json", "show")
 OWN: Mapping[str, tuple[str, ...]] = {
@@ -34,7 +35,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "predict": (*_FIT, *_RUN, "return_predictions", "out", "format", "missing", "uid_column", "text_column",
                 "second_text_column", "text_template", "image_column", "encoding", "annotations", "label_column",
                 "revision", "encoder"),
-    "export": (*_FIT, *_RUN, "out", "onnx", "model", "trainer", "early_stopping", "checkpoint"),
+    "export": (*_FIT, *_RUN, "out", "onnx", "model", "trainer", "early_stopping", "checkpoint", "projector"),
     "quickstart": _COMPARE,
     "compare": _COMPARE,
     "budget": (*_FIT, *_ARMS, *_RUN, "ladder", "draws", "seeds", "price", "engine", "out"),

@@ -17,12 +17,16 @@ from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.formats import NOT_DEFINED, number
 from soft_labels.report.looks import looks
 from soft_labels.report.summary import SetSummary, Summary
+from soft_labels.training.kinds import HEADS
+from soft_labels.training.objectives import LOSSES, TARGETS
+from soft_labels.training.spec import HeadSpec
 
 CONSTANT, PERFECT = "average answer", "perfect model"
 _ROW, _BAR = 0.15, 0.62  # inches of a rung, and the share of it that a bar fills
 _NAME, _NUMBERS = 18, 0.44  # letters of a name at most, and inches of the shares at the right
 _ROOM, _WIDEST = 1.06, 1.6  # how far beyond the constant a plane reaches at least and at most
 _HATCH = "/" * 6
+_SAYING = ("target", "loss", "head")  # settings of an arm that say what it is
 
 
 def ladder_figure(evidence: Evidence, summary: Summary) -> Figure:
@@ -43,8 +47,9 @@ def ladder_figure(evidence: Evidence, summary: Summary) -> Figure:
         "gives the average answer, and a perfect one, which is still charged something because annotators are finite. "
         "Percent: how much of the way from the one to the other a head goes. Hatched: the part of its KL that is "
         "overconfidence. Lines at the ends: 95% intervals over seeds and items, for the perfect model the range over "
-        "mixtures. Each data set has its own scale; the average answer stands at the same place in "
-        f"all.{_derived(evidence)}",
+        "mixtures. Arms stand in the order of how far they go on average over data sets; the arrow is what the best "
+        "one leaves to go. Each data set has its own scale; the average answer stands at the same place in "
+        f"all.{_arms_in_words(evidence)}",
         description=" ".join(_in_words(name, rows) for name, rows in rungs.items()),
         rows=[row for rows in rungs.values() for row in rows],
         panels=[Panel(one.name, _told(one), _Ladder(rungs[one.name], looks(evidence), reach)) for one in evidence.sets],
@@ -53,16 +58,20 @@ def ladder_figure(evidence: Evidence, summary: Summary) -> Figure:
     )
 
 
-def _derived(evidence: Evidence) -> str:
-    """What the arms are that have no heads of their own."""
-    arms = {**evidence.arms, **evidence.added}
-    return "".join(f" {name}: {_made_of(form)}." for name, form in arms.items() if form.derived_from is not None)
+def _arms_in_words(evidence: Evidence) -> str:
+    """What the arms are."""
+    return "".join(f" {name}: {_made_of(form)}." for name, form in {**evidence.arms, **evidence.added}.items())
 
 
 def _made_of(form: ArmForm) -> str:
-    """What an arm takes from another."""
-    heads = f"{'the mean of ' if form.ensemble else ''}the heads of {form.derived_from}"
-    return heads if form.calibration == "none" else f"{heads}, followed by {form.calibration}"
+    """What an arm learns from, or takes from another."""
+    if form.derived_from is not None:
+        heads = f"{'the mean of ' if form.ensemble else ''}the heads of {form.derived_from}"
+        return heads if form.calibration == "none" else f"{heads}, followed by {form.calibration}"
+    target, loss, head = (str(form.overlay.get(f"model.{key}", getattr(HeadSpec, key))) for key in _SAYING)
+    words = f"learned from {TARGETS[target].text.replace('its ', 'the ', 1)}" if target in TARGETS else target
+    words += f", by {LOSSES[loss].text.partition(',')[0]}" if loss in LOSSES and loss != HeadSpec.loss else ""
+    return f"{words}; {HEADS[head].text}" if head in HEADS and head != HeadSpec.head else words
 
 
 def _order(summary: Summary) -> list[str]:
