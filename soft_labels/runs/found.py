@@ -27,11 +27,13 @@ Kind = Literal[
 ]
 State = Literal["finished", "running", "unfinished"]
 _NAME = re.compile(r"(.+)-seed(\d+)-(\d{8}-\d{6})-[0-9a-f]{4}")
-_EVENTS = re.compile(r"events\.out\.tfevents\.\d+\.(.*)\.(\d+)\.\d+")
-_RUN = ("config.yaml", "hparams.yaml", "split.json", "best.json", "events.out.tfevents.*", "*_metrics.json",
-        "predictions*.csv", "predictions*.parquet", "predictions*.jsonl", "checkpoints/*.ckpt")  # fmt: skip
+_EVENTS = re.compile(r"events\.out\.tfevents\.\d+\.(.*)\.(\d+)\.\d+(?:\.reached)?")
+_SHOWN = ("events.out.tfevents.*", "hparams.yaml", "projector_config.pbtxt", "00000/items/metadata.tsv",
+          "00000/items/tensors.tsv", "00000/items/sprite.png")  # fmt: skip
+_RUN = (*_SHOWN, "config.yaml", "split.json", "best.json", "*_metrics.json", "predictions*.csv", "predictions*.parquet",
+        "predictions*.jsonl", "checkpoints/*.ckpt")  # fmt: skip
 _BUNDLES = ("records/*.jsonl", "records/*.jsonl.gz", "records/*.parquet", "records/.*.lock")
-_BOARD = ("tensorboard/*/events.out.tfevents.*", "tensorboard/*/hparams.yaml")
+_BOARD = tuple(f"tensorboard/*/{name}" for name in (*_SHOWN, ".runs.lock"))
 _NESTED = ("tensorboard/", "arms/")
 _BEST = ("best-*.yaml", "best-*.ckpt")
 _REPORT = ("report/report.html", "report/report.md", "report/summary.json", "report/tables/*.csv",
@@ -42,8 +44,8 @@ _SEARCH = (*_BUNDLES, *_BOARD, *_BEST, "trials-*.csv", "sweep.json", "experiment
            *(f"{_BUDGET_FOLDER}/{pattern}" for pattern in _BUDGET))  # fmt: skip
 OWN: Mapping[Kind, tuple[str, ...]] = {
     "fit": _RUN, "validate": _RUN, "test": _RUN, "predict": _RUN, "run": _RUN, "sweep": _SEARCH, "experiment": _SEARCH,
-    "search": _SEARCH, "budget": _BUDGET, "compare": ("compare.json", "arms/*/events.out.tfevents.*",
-    "arms/*/hparams.yaml"), "stats": ("*.png", "*.pdf", "*.svg"),
+    "search": _SEARCH, "budget": _BUDGET, "compare": ("compare.json", "arms/.runs.lock",
+    *(f"arms/*/{name}" for name in _SHOWN)), "stats": ("*.png", "*.pdf", "*.svg"),
 }  # fmt: skip
 """By kind, the files that its command writes; a file of another name is somebody else's."""
 _LAST: Mapping[Kind, tuple[str, ...]] = {

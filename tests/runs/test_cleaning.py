@@ -27,7 +27,8 @@ def logs(tmp_path: Path, dead: int, trained: Run) -> Path:
     root = tmp_path / "logs"
     stopped_run(root, events(dead))
     shutil.copytree(trained.folder, root / "chaosnli" / trained.folder.name)
-    shutil.copytree(REPOSITORY / "lightning_logs" / "paper", root / "paper")
+    not_committed = shutil.ignore_patterns("tensorboard", "*.ckpt", ".*.lock")
+    shutil.copytree(REPOSITORY / "lightning_logs" / "paper", root / "paper", ignore=not_committed)
     (root / f"{PARTIAL_PREFIX}{platform.node()}.{dead}-0123456789ab-x.json").write_text("half")
     return root
 
