@@ -28,8 +28,9 @@ Kind = Literal[
 State = Literal["finished", "running", "unfinished"]
 _NAME = re.compile(r"(.+)-seed(\d+)-(\d{8}-\d{6})-[0-9a-f]{4}")
 _EVENTS = re.compile(r"events\.out\.tfevents\.\d+\.(.*)\.(\d+)\.\d+(?:\.reached)?")
-_SHOWN = ("events.out.tfevents.*", "hparams.yaml", "projector_config.pbtxt", "00000/items/metadata.tsv",
-          "00000/items/tensors.tsv", "00000/items/sprite.png")  # fmt: skip
+_PROJECTED = ("projector_config.pbtxt", "00000/items/metadata.tsv", "00000/items/tensors.tsv",
+              "00000/items/sprite.png")  # fmt: skip
+_SHOWN = ("events.out.tfevents.*", "hparams.yaml", *_PROJECTED)
 _RUN = (*_SHOWN, "config.yaml", "split.json", "best.json", "*_metrics.json", "predictions*.csv", "predictions*.parquet",
         "predictions*.jsonl", "checkpoints/*.ckpt")  # fmt: skip
 _BUNDLES = ("records/*.jsonl", "records/*.jsonl.gz", "records/*.parquet", "records/.*.lock")
@@ -100,8 +101,12 @@ class Found:
 
     @property
     def events(self) -> list[Path]:
-        """The event files of TensorBoard."""
-        return [path for path in self.files if _EVENTS.fullmatch(path.name)]
+        """The event files of TensorBoard, and what its projector shows."""
+        return [
+            path
+            for path in self.files
+            if _EVENTS.fullmatch(path.name) or any(fnmatch(path.as_posix(), f"*/{name}") for name in _PROJECTED)
+        ]
 
     @property
     def size(self) -> int:
