@@ -5,17 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from soft_labels.commands.configs import names
-from soft_labels.commands.options import OWN, options_of
-from soft_labels.errors import ConfigError, did_you_mean
+from soft_labels.commands.options import OWN, WITHIN, options_of
 
-SHELLS = ("bash", "zsh", "fish")
-_WITHIN = {
-    "data": ("init", "stats", "fetch"),
-    "configs": ("list", "show", "copy"),
-    "runs": ("list", "clean"),
-    "cluster": ("slurm",),
-    "completion": SHELLS,
-}
 _OPTIONS = {
     "data": ("out", "data.path", "config", "root", "tie", "figure", "json", "yes", "help"),
     "configs": ("out", "help"),
@@ -55,8 +46,8 @@ def parser_of(commands: Iterable[str]) -> argparse.ArgumentParser:
     every = parser.add_subparsers()
     for command in commands:
         own = every.add_parser(command, add_help=False, allow_abbrev=False)
-        if command in _WITHIN:
-            own.add_argument("within", choices=_WITHIN[command])
+        if command in WITHIN:
+            own.add_argument("within", choices=WITHIN[command])
         own.add_argument("files", nargs="*")
         for option in options_of(command) if command in OWN else _OPTIONS[command]:
             added: Any = own.add_argument(f"--{option}", choices=_CHOICES.get(option), nargs="?")
@@ -77,13 +68,7 @@ def run_completion(arguments: list[str]) -> None:
 
     Args:
         arguments: The command line.
-
-    Raises:
-        ConfigError: It names no such shell.
     """
     from argcomplete.shell_integration import shellcode
 
-    shell = " ".join(arguments[1:])
-    if shell not in SHELLS:
-        raise ConfigError(f"completion wants one of {', '.join(SHELLS)}, got {shell!r}{did_you_mean(shell, SHELLS)}")
-    print(shellcode(["soft-labels"], shell=shell))  # noqa: T201
+    print(shellcode(["soft-labels"], shell=arguments[1]))  # noqa: T201

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from soft_labels.commands.options import OWN, groups_of, is_known, keys_of
+from soft_labels.commands.options import OWN, WITHIN, groups_of, is_known, keys_of
 from soft_labels.commands.run_files import files_of_run
-from soft_labels.errors import ConfigError, DataError, RecordError
+from soft_labels.errors import ConfigError, DataError, RecordError, did_you_mean
 
 _CONFIG = ("--config", "-c")
 _OURS = "soft_labels."
@@ -25,15 +25,24 @@ def check(arguments: Sequence[str]) -> None:
 
     Raises:
         ArgumentError: There is no such option; the nearest one is for whoever prints it.
-        SoftLabelsError: A file or a folder is not there.
+        SoftLabelsError: A file or a folder is not there, or a command that is several is not told which.
     """
     command, *own = arguments
     if {"-h", "--help"} & set(own):
         return
+    _check_within(command, own)
     configs = [_mapping(Path(value)) for name, value in _values(own) if name in _CONFIG]
     if command in OWN:
         _check_options(command, own, configs)
     _check_paths(command, own, configs)
+
+
+def _check_within(command: str, own: Sequence[str]) -> None:
+    """A command that is several wants to know which."""
+    choices = WITHIN.get(command, ())
+    word = own[0] if own else "nothing"
+    if choices and word not in choices:
+        raise ConfigError(f"{command} wants one of {', '.join(choices)}, got {word}{did_you_mean(word, choices)}")
 
 
 def _check_options(command: str, own: Sequence[str], configs: Sequence[dict[str, Any]]) -> None:

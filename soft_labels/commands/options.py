@@ -46,6 +46,14 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "embed": (*_FIT, *_RUN, "dry_run"),
 }  # fmt: skip
 """Options of a command beside those of classes; what is not here is left to the command's parser."""
+WITHIN: Mapping[str, tuple[str, ...]] = {
+    "data": ("init", "stats", "fetch"),
+    "configs": ("list", "show", "copy"),
+    "runs": ("list", "clean"),
+    "cluster": ("slurm",),
+    "completion": ("bash", "zsh", "fish"),
+}
+"""What must follow a command that is several."""
 _GROUPS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("fit", "validate", "test", "predict", "quickstart", "compare", "budget", "export", "embed"), _OF_FIT

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from soft_labels.__main__ import COMMANDS
-from soft_labels.commands.completion import SHELLS, parser_of
+from soft_labels.commands.completion import parser_of
+from soft_labels.commands.options import WITHIN
 from tests.conftest import REPOSITORY, RunCli
 
 ASKS = r"""
@@ -51,7 +52,7 @@ def test_every_command_is_known() -> None:
     assert all(command in told for command in COMMANDS)
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", WITHIN["completion"])
 def test_each_shell_has_its_code(run_cli: RunCli, shell: str) -> None:
     done = run_cli("completion", shell)
     assert (done.code, done.err) == (0, "")
@@ -61,7 +62,7 @@ def test_each_shell_has_its_code(run_cli: RunCli, shell: str) -> None:
 def test_another_shell_is_refused(run_cli: RunCli) -> None:
     done = run_cli("completion", "fsh")
     assert (done.code, done.out) == (2, "")
-    assert done.err.endswith("one of bash, zsh, fish, got 'fsh'; did you mean fish?\n")
+    assert done.err.endswith("one of bash, zsh, fish, got fsh; did you mean fish?\n")
 
 
 def test_nothing_heavy_is_imported_for_an_answer() -> None:

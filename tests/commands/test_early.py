@@ -43,6 +43,9 @@ MISTAKES = (
     ("report nosuch", "no experiment.json in nosuch"),
     ("data stats --config data/table --data.path nosuch.csv", "nosuch.csv: no such table"),
     ("data init nosuch.csv", "nosuch.csv: no such table"),
+    ("data stat --json", "data wants one of init, stats, fetch, got stat; did you mean stats?"),
+    ("runs", "runs wants one of list, clean, got nothing"),
+    ("completion bsh", "did you mean bash?"),
     ("storage --storge x", "unrecognized arguments: --storge"),
 )
 
