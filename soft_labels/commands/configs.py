@@ -7,7 +7,8 @@ from pathlib import Path
 from soft_labels.errors import ConfigError, did_you_mean
 from soft_labels.files import write_text
 
-_OPTIONS = ("--config", "-c", "--sweep")
+_SWEEP = "--sweep"
+_OPTIONS = ("--config", "-c", _SWEEP)
 _SUFFIX = ".yaml"
 
 
@@ -63,12 +64,18 @@ def _resolved(arguments: Sequence[str]) -> Iterator[str]:
     for argument in arguments:
         option, equals, value = argument.partition("=")
         if before in _OPTIONS and _is_name(argument):
-            yield str(path_of(argument))
+            yield _as_file(before, argument)
         elif equals and option in _OPTIONS and _is_name(value):
-            yield f"{option}={path_of(value)}"
+            yield f"{option}={_as_file(option, value)}"
         else:
             yield argument
         before = argument
+
+
+def _as_file(option: str, value: str) -> str:
+    """The path of a configuration; one of a search, whose option takes a class path too, cannot be taken for that."""
+    path = str(path_of(value))
+    return f"./{path}" if option == _SWEEP and "/" not in path else path
 
 
 def _is_name(value: str) -> bool:

@@ -43,6 +43,13 @@ def test_only_names_of_files_are_resolved() -> None:
     assert resolved(["fit", "--model.target", "quickstart"]) == ["fit", "--model.target", "quickstart"]
 
 
+def test_the_file_of_a_search_is_no_class_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("random.yaml").write_text("space: {}\n")
+    assert resolved(["sweep", "--sweep", "random.yaml"]) == ["sweep", "--sweep", "./random.yaml"]
+    assert resolved(["sweep", "--sweep=random.yaml"]) == ["sweep", "--sweep=./random.yaml"]
+
+
 def test_list_show_and_copy(run_cli: RunCli, tmp_path: Path) -> None:
     listed = run_cli("configs", "list").out.splitlines()
     assert [line.split()[0] for line in listed] == names()
