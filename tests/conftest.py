@@ -32,6 +32,7 @@ from soft_labels.annotations import sources
 from soft_labels.annotations.download import RemoteFile
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.encoders.base import Encoder, EncoderInput, texts_of
+from soft_labels.progress import set_quiet
 
 os.environ["SOFT_LABELS_TRUST"] = "tests"  # configurations of these tests name their toys
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -266,8 +267,8 @@ def run_cli() -> RunCli:
 
 def _run_cli(*args: object, program: Callable[[], object] = main) -> Result:
     out, err = io.StringIO(), io.StringIO()
-    lightnings = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [each.level for each in lightnings]
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "soft_labels")]
+    levels = [each.level for each in loggers]
     try:
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(sys, "argv", ["__main__.py", *map(str, args)])  # as python -m soft_labels has it
@@ -277,8 +278,9 @@ def _run_cli(*args: object, program: Callable[[], object] = main) -> Result:
             with pytest.raises(SystemExit) as stopped:
                 program()
     finally:
-        for each, level in zip(lightnings, levels, strict=True):
+        for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
+        set_quiet(False)
     code = stopped.value.code
     return Result(code if isinstance(code, int) else int(code is not None), out.getvalue(), err.getvalue())
 

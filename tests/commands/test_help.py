@@ -33,6 +33,7 @@ def test_a_command_without_a_short_page_has_its_whole_one() -> None:
 
 def test_help_imports_nothing_heavy(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(COMMANDS, "fit", ("no_such_module", "no_such_function", ""))
+    monkeypatch.setenv("COLUMNS", "200")  # as the command has it
     for option in ("--help", "-h"):
         done = run_cli("fit", option)
         assert (done.code, done.err) == (0, "")

@@ -187,7 +187,7 @@ def test_the_projector_shows_the_validation_items_without_texts_that_are_not_to_
     place = folder / "out" / "tensorboard" / "arms" / "seeded" / "val items" / "00000" / "items"
     with (place / "metadata.tsv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    trained = ("soft", "fast", "hard")
+    trained = ("fast", "soft", "hard")
     assert list(rows[0]) == ["uid", "majority class", "label entropy", *(f"entropy of {arm}" for arm in trained)]
     store = RecordStore(folder / "out" / "records")
     judged = [store.judged(records[run])["val"] for run in found.arms["soft"].seeds]
