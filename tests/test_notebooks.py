@@ -84,6 +84,51 @@ def test_a_file_of_ratings_becomes_a_report(kernel: str, tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
+def test_disagreement_is_shown_beside_a_truth_that_bears_the_estimates_out(kernel: str, tmp_path: Path) -> None:
+    notebook = executed("disagreement", kernel, tmp_path)
+    text = shown(notebook)
+    assert re.search(r"least often: person 30, (\d+)%", text), "the one who clicks without reading is found"
+    floors = re.findall(r"(\d+) people: floor (\S+), the truth's KL (\S+); ceiling (\S+) to (\S+), \D+(\S+)", text)
+    assert [int(number) for number, *_ in floors] == [3, 5, 8, 15, 30]
+    for floor, kl, low, high, correlation in (map(float, measured) for _, *measured in floors[1:]):
+        assert floor == pytest.approx(kl, rel=0.1)
+        assert low - 0.05 < correlation < high + 0.05
+    parts = {
+        name: list(map(float, numbers.split()))
+        for name, numbers in re.findall(r"^(always right|marginal|truth) +([-\d. ]+)$", text, re.MULTILINE)
+    }
+    for _, kl, overconfidence, vagueness in parts.values():
+        assert kl == pytest.approx(overconfidence + vagueness, abs=0.002)
+    assert parts["always right"][0] == parts["truth"][0]
+    assert parts["always right"][2] > 0.5
+    assert parts["always right"][3] < 0
+    assert parts["marginal"][2] == pytest.approx(0, abs=0.001)
+    assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) == 6
+    assert not list(tmp_path.glob("*.*")), "nothing is written"
+
+
+@pytest.mark.slow
+def test_the_hard_head_grows_overconfident_while_its_accuracy_stays(kernel: str, tmp_path: Path) -> None:
+    notebook = executed("two_heads", kernel, tmp_path)
+    text = shown(notebook)
+    said = r"hard: KL lowest in epoch \d+ \((\S+)\), in the last (\S+); accuracy (\S+) and (\S+)"
+    low, last, accuracy, accuracy_last = map(float, re.findall(said, text)[0])
+    assert last > 1.5 * low
+    assert accuracy_last > accuracy - 0.02
+    rows = {
+        name: list(map(float, numbers.split()))
+        for name, numbers in re.findall(r"^((?:hard|soft)(?:, one temperature)?) +([-\d. ]+)$", text, re.MULTILINE)
+    }
+    hard, mended, soft = rows["hard"], rows["hard, one temperature"], rows["soft"]
+    assert len(rows) == 4
+    assert hard[2] > 0.3
+    assert abs(mended[2]) < 0.1, "one temperature takes the overconfidence away"
+    assert mended[0] == hard[0]
+    assert soft[1] < mended[1] < hard[1]
+    assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) == 2
+
+
+@pytest.mark.slow
 @needs_packaged_encoders
 def test_the_quickstart_runs_and_the_soft_head_comes_closer_to_the_annotators(kernel: str, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
