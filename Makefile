@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := build/lowest
 
-.PHONY: help quickstart check test lint docs dist lowest
+.PHONY: help quickstart check test lint docs dist lowest lowest-check
 
 help:
 	@echo "make quickstart   train a soft and a hard head on the embedded data and compare them (downloads packages only)"
 	@echo "make check        lint, types, quick tests and doctests, on two cores"
 	@echo "make test         the same with every test"
-	@echo "make lowest       the wheel and the quick tests on the lowest versions that pyproject.toml allows"
+	@echo "make lowest       the wheel's tests on the lowest versions that pyproject.toml allows"
+	@echo "make lowest-check the same, and the quick tests on them"
 	@echo "make docs         the documentation site, into build/site"
 	@echo "make dist         the source archive, and the wheel that is built from it, into dist"
 
@@ -44,6 +45,8 @@ lowest: dist
 	$(BIN)/python -m tests.lowest > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --no-compile --constraint $(LOWEST)/constraints.txt "$$(echo dist/*.whl)[dev]"
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -o filterwarnings=default tests/test_wheel.py
+
+lowest-check: lowest
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 -o filterwarnings=default -m "not slow" tests
 
 $(VENV)/bin/python:
