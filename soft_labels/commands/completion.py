@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from soft_labels.commands.configs import names
+from soft_labels.commands.help import page
 from soft_labels.commands.options import OWN, WITHIN, options_of
 
 _OPTIONS = {
@@ -71,4 +72,5 @@ def run_completion(arguments: list[str]) -> None:
     """
     from argcomplete.shell_integration import shellcode
 
-    print(shellcode(["soft-labels"], shell=arguments[1]))  # noqa: T201
+    shell = arguments[1]
+    print(page("completion") if shell.startswith("-") else shellcode(["soft-labels"], shell=shell))  # noqa: T201
