@@ -265,7 +265,7 @@ def test_the_reference_sets_the_controls_on_other_features(monkeypatch: pytest.M
     experiment, plans = parse_reproduce(["--config=configs/controls.yaml", "--config=configs/reference.yaml"])
     assert experiment.name == "reference"
     assert {"hard_t", "convex", "neighbours", "ensemble_t"} <= set(experiment.arms.names)
-    assert [plan.datamodule.dataset_name for plan in plans] == [None, "chaosnli-nli-logits", None]
+    assert [plan.datamodule.dataset_name for plan in plans] == [None, "chaosnli-nli-logits", None, None]
     assert {one.sweep.trials for plan in plans for one in plan.searches["tpe"].values()} == {24}
 
 

@@ -22,7 +22,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "sweep": ("soft_labels.sweep.settings.SweepForm",),
 }  # fmt: skip
 """Classes whose arguments are options, by the options' first word."""
-_MORE = {"model": {"calibration"}, "data": {"class_path", "init_args", "dict_kwargs", "help"}}
+_MORE = {
+    "model": {"calibration", "num_classes", "embedding_dim", "ordinal"},
+    "data": {"class_path", "init_args", "dict_kwargs", "help"},
+}
 _ARMS = ("arms", "baseline", "only")
 _FIT = ("seed_everything",)
 _OF_FIT = ("trainer", "model", "data", "early_stopping", "checkpoint", "projector")

@@ -134,7 +134,7 @@ def test_engine_target_folder_storage_and_name_may_be_chosen(
     )  # fmt: skip
     assert result.code == 0
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
-        "records", "tensorboard", "trials-hard.csv", "best-hard.yaml", "best-hard.ckpt",
+        "records", "tensorboard", "sweep.json", "trials-hard.csv", "best-hard.yaml", "best-hard.ckpt",
     }  # fmt: skip
     shown = runs_below(tmp_path / "here")
     assert len(shown) == 8
