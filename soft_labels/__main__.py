@@ -173,7 +173,8 @@ def _dispatch(arguments: list[str]) -> None:
 
 def _interrupted(code: int | str | None) -> int | str | None:
     """Say what is kept of the work, and how it goes on."""
-    sys.stderr.write(f"soft-labels: interrupted: {words(sys.argv[1])}\n")
+    command = next((argument for argument in sys.argv[1:] if argument != _QUIET), "")
+    sys.stderr.write(f"soft-labels: interrupted: {words(command)}\n")
     return code
 
 

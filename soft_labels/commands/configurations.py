@@ -90,13 +90,26 @@ def _typed(arguments: Sequence[str]) -> set[str]:
 
 def _load(text: str) -> Any:
     """A value or a file as YAML, unless it would grow beyond all measure."""
-    _check_depth(text)
-    if "*" in text and "&" in text:
-        _check_aliases(text)
+    check_structure(text)
     value = _plain(text)
     if "\n" in text and isinstance(value, dict):
         _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
     return value
+
+
+def check_structure(text: str) -> None:
+    """Refuse YAML that no reader should be given: nested without measure, or that grows so.
+
+    Args:
+        text: A value or a file.
+
+    Raises:
+        ConfigError: It is nested too deeply, or its aliases stand within themselves or for too much.
+        yaml.YAMLError: It is no YAML.
+    """
+    _check_depth(text)
+    if "*" in text and "&" in text:
+        _check_aliases(text)
 
 
 def _check_depth(text: str) -> None:

@@ -11,6 +11,7 @@ from soft_labels.annotations.describe import as_json, entropy_figure, print_stat
 from soft_labels.annotations.popquorn import read_popquorn
 from soft_labels.annotations.sources import LICENCES, DatasetName, fetch_dataset
 from soft_labels.commands.data_init import init
+from soft_labels.commands.interrupted import keeps
 from soft_labels.commands.output import json_text
 from soft_labels.distributions import TiePolicy, label_distribution, normalized_entropy
 from soft_labels.errors import DataError
@@ -87,6 +88,7 @@ def fetch(name: DatasetName, root: Path = Path("data")) -> None:
         name: Which data set.
         root: Folder that data sets lie in; files that are there already are verified, not downloaded again.
     """
+    keeps(root)
     print(LICENCES[name])  # noqa: T201
     for path in fetch_dataset(name, root):
         print(f"ready: {path}")  # noqa: T201

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from soft_labels.commands.configurations import check_structure
 from soft_labels.commands.options import OWN, WITHIN, groups_of, is_known, keys_of
 from soft_labels.commands.run_files import files_of_run
 from soft_labels.errors import ConfigError, DataError, RecordError, did_you_mean
@@ -25,7 +26,8 @@ def check(arguments: Sequence[str]) -> None:
 
     Raises:
         ArgumentError: There is no such option; the nearest one is for whoever prints it.
-        SoftLabelsError: A file or a folder is not there, or a command that is several is not told which.
+        SoftLabelsError: A file or a folder is not there, a command that is several is not told which, or a
+            configuration is nested or grows without measure.
     """
     command, *own = arguments
     if {"-h", "--help"} & set(own):
@@ -86,8 +88,10 @@ def _names_strangers(config: dict[str, Any]) -> bool:
 def _mapping(path: Path) -> dict[str, Any]:
     """A configuration; an empty one where the file is for the parser to refuse."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        text = path.read_text(encoding="utf-8")
+        check_structure(text)
+        content = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -10,6 +10,7 @@ _IN = {
     "sweep": f"runs that ended are kept in {{folder}}; {_AGAIN}",
     "reproduce": f"runs that ended are kept in {{folder}}; {_AGAIN}",
     "embed": f"what was encoded is kept in {{folder}}; {_AGAIN}",
+    "data": f"what was downloaded is kept in {{folder}}; {_AGAIN}",
 }
 _NOTHING = "nothing was written; run the same command again"
 _kept: list[Path] = []
@@ -19,7 +20,7 @@ def keeps(folder: Path) -> None:
     """Note where a command that begins its work keeps what it has done.
 
     Args:
-        folder: Of the run, the search, the experiment, or the embeddings.
+        folder: Of the run, the search, the experiment, the embeddings or the downloads.
     """
     _kept[:] = [folder]
 

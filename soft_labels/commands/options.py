@@ -38,7 +38,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "predict": (*_FIT, *_RUN, "return_predictions", "out", "format", "missing", "uid_column", "text_column",
                 "second_text_column", "text_template", "image_column", "encoding", "annotations", "label_column",
                 "revision", "encoder"),
-    "export": (*_FIT, *_RUN, "out", "onnx", "model", "trainer", "early_stopping", "checkpoint", "projector"),
+    "export": (*_FIT, *_RUN, "out", "onnx"),
     "quickstart": _COMPARE,
     "compare": _COMPARE,
     "budget": (*_FIT, *_ARMS, *_RUN, "ladder", "draws", "seeds", "price", "engine", "out"),

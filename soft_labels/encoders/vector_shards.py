@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from soft_labels.annotations.table.encoding import suffix_of
+from soft_labels.annotations.table.encoding import stem_of, suffix_of
 from soft_labels.encoders.vector_files import ARRAYS, TABLES, VectorRows, read_vectors
 from soft_labels.errors import EncoderError
 
@@ -53,7 +53,7 @@ def _files(folder: Path, uids: Path | None) -> list[Path]:
 
 def _uids_of(file: Path, uids: Path | None) -> Path | None:
     """The file of uids that belongs to one file of vectors."""
-    beside = file.parent / f"{_stem(file)}.txt"
+    beside = file.parent / f"{stem_of(file)}.txt"
     if uids is None:
         return beside if beside.is_file() else None
     if not uids.is_dir():
@@ -61,16 +61,11 @@ def _uids_of(file: Path, uids: Path | None) -> Path | None:
             f"{uids}: wanted a folder with a file of uids for each file of vectors, named as they are, got one file; "
             "vectors are never joined by their position"
         )
-    named = [each for each in sorted(uids.iterdir()) if _stem(each) == _stem(file) and suffix_of(each) in _UIDS]
+    named = [each for each in sorted(uids.iterdir()) if stem_of(each) == stem_of(file) and suffix_of(each) in _UIDS]
     if len(named) != 1:
         what = ", ".join(each.name for each in named) or "none"
-        raise EncoderError(f"{uids}: wanted one file of uids for {file.name}, named {_stem(file)}.*, got {what}")
+        raise EncoderError(f"{uids}: wanted one file of uids for {file.name}, named {stem_of(file)}.*, got {what}")
     return named[0]
-
-
-def _stem(file: Path) -> str:
-    """A file's name without what says its kind."""
-    return file.name[: file.name.lower().rindex(suffix_of(file))] if suffix_of(file) else file.name
 
 
 def _check_widths(files: Sequence[Path], parts: Sequence[VectorRows]) -> None:

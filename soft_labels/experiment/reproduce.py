@@ -242,7 +242,8 @@ class DatasetRuns:
         for arm, runs in own.items():
             log_trials(self.experiment.folder, arm, (records[run] for ids in runs.trials.values() for run in ids))
             log_curves(self.experiment.folder, arm, (records[run] for run in runs.seeds))
-        means = {arm: self._mean_dist([records[run] for run in runs.seeds]) for arm, runs in own.items()}
+        seen = own if self.experiment.projector.items else {}
+        means = {arm: self._mean_dist([records[run] for run in runs.seeds]) for arm, runs in seen.items()}
         shown = item_map(self.data, means, self.experiment.projector)
         log_items(self.experiment.folder / ARMS / self.data.name, shown)
 

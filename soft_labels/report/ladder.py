@@ -69,7 +69,7 @@ def _made_of(form: ArmForm) -> str:
         heads = f"{'the mean of ' if form.ensemble else ''}the heads of {form.derived_from}"
         return heads if form.calibration == "none" else f"{heads}, followed by {form.calibration}"
     target, loss, head = (str(form.overlay.get(f"model.{key}", getattr(HeadSpec, key))) for key in _SAYING)
-    words = f"learned from {TARGETS[target].text.replace('its ', 'the ', 1)}" if target in TARGETS else target
+    words = f"learned from {TARGETS[target].text}" if target in TARGETS else target
     words += f", by {LOSSES[loss].text.partition(',')[0]}" if loss in LOSSES and loss != HeadSpec.loss else ""
     return f"{words}; {HEADS[head].text}" if head in HEADS and head != HeadSpec.head else words
 

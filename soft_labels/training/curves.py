@@ -10,12 +10,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.files import naming
+from soft_labels.metrics import core_names
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import FileWriter
 
 Charts = dict[str, dict[str, list[str | list[str]]]]
-QUANTITIES = ("accuracy", "loss", "entropy_corr", "kl")
+QUANTITIES = ("loss", *core_names())
 """What every epoch of every split has; of custom charts TensorBoard shows the last first."""
 _EPOCH = "epoch"  # Lightning adds it; it is the step already
 _REACHED = ".reached"  # how the event file of final numbers ends

@@ -135,7 +135,7 @@ def _softmax_less_target(target: Tensor, logits: Tensor) -> Tensor:
 # computer vision", 2016, section 7; shrunk is the posterior mean under a symmetric Dirichlet prior.
 TARGETS: dict[str, Target] = {
     "soft": Target("the annotation distribution", _soft),
-    "hard": Target("its majority class", _hard),
+    "hard": Target("the majority class", _hard),
     "smoothed": Target("the majority class, smoothed", _hard, train_dist=_smoothed, reads=("smoothing",)),
     "repeated": Target("every annotation, so that much annotated items weigh more", _soft, weight=_annotations),
     "sampled": Target("one annotation of each item, drawn anew in each epoch", _soft, train_dist=_sampled,

@@ -58,7 +58,7 @@ class LogisticHead(SolvedHead):
         """Find the minimum by L-BFGS in float64; says so where it is not reached.
 
         The weights lie in the span of the items, so they are sought along its principal directions, each in the unit in
-        which the loss is about as curved as in all others: a few dozen steps, however wide the features are.
+        which the loss is about as curved as in all others, which takes fewer steps.
         """
         dist = aim.dist.double()
         share = torch.ones(len(dist)).double() if aim.weight is None else aim.weight.double()

@@ -82,6 +82,9 @@ ODD = {
     "UTF-16": ("seed_everything: 1\n".encode("utf-16"), "wanted UTF-8 text, got 'utf-8' codec can't decode byte 0xff"),
     "aliases": (BOMB.encode(), "values once its aliases (*NAME) are written out, more than 100,000"),
     "circle": (b"a: &a [*a]\n", "an alias (*NAME) of a configuration stands within what it stands for"),
+    "circle of a group": (
+        b"data: &a\n  init_args: *a\n", "an alias (*NAME) of a configuration stands within what it stands for"
+    ),
     "nested": (b"a: " + b"[" * 100_000 + b"]" * 100_000, "is nested more than 50 levels deep"),
     "nested mapping": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "is nested more than 50 levels deep"),
     "nested less": (b"seed_everything: " + b"[" * 900 + b"]" * 900, "is nested more than 50 levels deep"),

@@ -23,7 +23,7 @@ def test_nothing_is_kept_of_what_has_not_begun() -> None:
 def test_every_command_names_its_folder(tmp_path: Path) -> None:
     keeps(tmp_path)
     try:
-        for command in ("compare", "quickstart", "budget", "sweep", "reproduce", "embed"):
+        for command in ("compare", "quickstart", "budget", "sweep", "reproduce", "embed", "data"):
             assert str(tmp_path) in words(command)
         assert words("fit").startswith("nothing is kept: no epoch was complete")
         (tmp_path / "checkpoints").mkdir()
@@ -37,7 +37,7 @@ def test_every_command_names_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "begun", "told"),
     [
-        (("fit", *TOYS, *LONG), "best.ckpt", "add --ckpt_path="),
+        (("--quiet", "fit", *TOYS, *LONG), "best.ckpt", "add --ckpt_path="),
         (("compare", *TOYS, *LONG), "best.ckpt", "reproduce would go on"),
     ],
     ids=["fit", "compare"],

@@ -62,9 +62,9 @@ def _spell(work: Work, label: str, source: str, listed: bool) -> None:
         "CREATE TABLE spelled AS SELECT raw, (row_number() OVER ())::INTEGER AS answer, NULL::VARCHAR[] AS labels "
         f"FROM (SELECT DISTINCT {label} AS raw FROM {source})"
     )
-    nested = not listed and bool(work.value(f"SELECT count(*) FROM spelled WHERE {_NESTED}"))
     labels = "raw" if listed else "[cleaned(raw)]"
-    if not listed and (nested or work.settings.label_separator):
+    nested = f"SELECT count(*) FROM spelled WHERE {_NESTED}"
+    if not listed and (work.settings.label_separator or work.value(nested)):
         cell = f"CASE WHEN {_NESTED} THEN cell_list(raw) ELSE {parts_of(work, 'raw')} END"
         labels = f"list_transform({cell}, lambda one: cleaned(one))"
     work.run(f"UPDATE spelled SET labels = {labels}")

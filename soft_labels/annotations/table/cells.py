@@ -11,7 +11,8 @@ import duckdb
 from soft_labels.annotations.table.names import literal
 
 SEPARATORS = (",", ";", "|")
-_WRAPPERS = ("choices", "rating", "number", "taxonomy", "selected")
+RESULTS = ("choices", "rating", "number", "taxonomy", "selected")
+"""What Label Studio calls answers that are labels."""
 _OF_PICTURES = ("original_width", "original_height", "image_rotation")
 _BLANKS = " \t\r\n\v\f\u00a0\u2007\u202f\u3000\ufeff"
 _WORDS = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s'"]+)""")
@@ -114,7 +115,7 @@ def is_wrapped(text: str) -> bool:
 def _within(value: Any) -> Any:
     """What Label Studio wraps in a dictionary of one answer: ``{"choices": ["no", "yes"]}``, ``{"rating": 3}``."""
     keys = [key for key in value if key not in _OF_PICTURES] if isinstance(value, dict) else []
-    return value[keys[0]] if len(keys) == 1 and keys[0] in _WRAPPERS else value
+    return value[keys[0]] if len(keys) == 1 and keys[0] in RESULTS else value
 
 
 def _marked_keys(text: str | None) -> str | None:

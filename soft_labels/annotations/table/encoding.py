@@ -54,11 +54,10 @@ def stem_of(path: Path) -> str:
     """A file's name without what says its kind; other dots belong to it, as in ``a.smith.csv.gz``.
 
     Example:
-        >>> stem_of(Path("a.smith.csv.gz")), stem_of(Path("train"))
+        >>> stem_of(Path("a.smith.csv.GZ")), stem_of(Path("train"))
         ('a.smith', 'train')
     """
-    plain = path.name.removesuffix(COMPRESSED)
-    return plain.removesuffix(Path(plain).suffix)
+    return (path.with_suffix("") if path.suffix.lower() == COMPRESSED else path).stem
 
 
 def is_blank(path: Path) -> bool:

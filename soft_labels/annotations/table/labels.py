@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from soft_labels.annotations.table.cells import RESULTS
 from soft_labels.annotations.table.names import expression
 from soft_labels.annotations.table.profile import COMMA_NUMBER, Column, describe, determines
 from soft_labels.annotations.table.rows import Work
@@ -25,8 +26,6 @@ from soft_labels.errors import DataError
 
 Found = Mapping[str, Column]
 _SHORT_LABEL, _ROWS_A_LABEL = 30, 5
-RESULTS = ("choices", "rating", "number", "taxonomy", "selected")
-"""What Label Studio calls answers that are labels."""
 
 
 class LabelRoles:

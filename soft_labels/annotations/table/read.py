@@ -11,7 +11,7 @@ from soft_labels.annotations.annotators import Reading
 from soft_labels.annotations.base import AnnotatedData, Input, Items, Modality
 from soft_labels.annotations.table.classes import as_written, checked_classes, label_warnings, resolve_classes
 from soft_labels.annotations.table.database import working_database
-from soft_labels.annotations.table.encoding import COMPRESSED
+from soft_labels.annotations.table.encoding import stem_of
 from soft_labels.annotations.table.gather import Flags, about, annotations_of, counts_of, inputs_of, named_about
 from soft_labels.annotations.table.hub import located
 from soft_labels.annotations.table.layouts import make_annotations, roles_of, settle_uids
@@ -152,7 +152,7 @@ def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: in
         described[settings.split_column] = about(work, ["part"], "uid", uids)["part"]
     annotations = annotations_of(work, kept)
     return AnnotatedData(
-        name=settings.name or _name(work.path),
+        name=settings.name or (work.path.name if work.path.is_dir() else stem_of(work.path)),
         uids=tuple(uids),
         inputs=_inputs(work.path, uids, shown, modality),
         label_counts=torch.from_numpy(counts),
@@ -169,12 +169,6 @@ def _gather(work: Work, classes: tuple[str, ...], modality: Modality, inputs: in
             (*work.warnings, *label_warnings(totals, len(uids), single, known)),
         ),
     )
-
-
-def _name(path: Path) -> str:
-    """The file's name without what says its kind."""
-    plain = path.with_suffix("") if path.suffix.lower() == COMPRESSED else path
-    return path.name if path.is_dir() else plain.stem
 
 
 def _inputs(path: Path, uids: Sequence[str], shown: Sequence[Sequence[str]], modality: Modality) -> Sequence[Input]:

@@ -7,7 +7,7 @@ from soft_labels.annotations.table.profile import Column
 from soft_labels.annotations.table.source import FILE, FOLDER
 from soft_labels.annotations.table.tools import DOUBTS, UNUSED
 from tests.annotations.table.test_tools import EXPORTS as TOOLS
-from tests.annotations.table.test_tools import nested, of, values
+from tests.annotations.table.test_tools import check_known, nested, of, values
 
 EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
     "MTurk": (
@@ -105,11 +105,7 @@ EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("export", EXPORTS)
 def test_an_export_is_known_by_its_names(export: str) -> None:
-    tool, found, settings = EXPORTS[export]
-    known = recognise(found)
-    assert known is not None
-    assert known[0] == tool
-    assert {key: value for key, value in known[1].items() if key not in {DOUBTS, UNUSED}} == settings
+    check_known(*EXPORTS[export])
 
 
 def test_every_tool_has_an_export_here() -> None:

@@ -195,13 +195,16 @@ EXPORTS: dict[str, tuple[str, dict[str, Column], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("export", EXPORTS)
-def test_an_export_is_known_by_its_names(export: str) -> None:
-    tool, found, settings = EXPORTS[export]
+def check_known(tool: str, found: dict[str, Column], settings: dict[str, Any]) -> None:
     known = recognise(found)
     assert known is not None
     assert known[0] == tool
     assert {key: value for key, value in known[1].items() if key not in {DOUBTS, UNUSED}} == settings
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_an_export_is_known_by_its_names(export: str) -> None:
+    check_known(*EXPORTS[export])
 
 
 def doubts_of(found: dict[str, Column]) -> list[str]:

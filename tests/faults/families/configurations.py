@@ -37,7 +37,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "alias within itself": ("model: &a {lr: *a}\n", "stands within what it stands for"),
     "alias of nothing": ("model: {lr: *nowhere}\n", "[Pp]roblems parsing config"),
     "JSON nested deeply": ('{"model": ' + "[" * DEEP + "]" * DEEP + "}", "nested|parsing config"),
-    "YAML nested deeply": ("model: " + "{a: " * 300 + "1" + "}" * 300 + "\n", "nested|parsing config|model.a"),
+    "YAML nested deeply": ("model: " + "{a: " * 300 + "1" + "}" * 300 + "\n", "nested|parsing config"),
     "rate that is a word": ("model: {lr: fast}\n", "model.lr"),
     "rate that is a list": ("model: {lr: [1]}\n", "model.lr"),
     "rate that is nothing": ("model: {lr: null}\n", "model.lr|lr"),
