@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from soft_labels.annotations.download import AGAIN, DEFAULT_RETRY, RemoteFile, RetryPolicy, fetch_file
-from soft_labels.errors import DownloadError
+from soft_labels.errors import DataError, DownloadError
 
 _MEBIBYTE = 2**20
 DatasetName = Literal["chaosnli", "popquorn", "cifar10h"]
@@ -91,6 +91,21 @@ LICENCES: Mapping[DatasetName, str] = {
     "cifar10h": "CIFAR-10H (Peterson et al. 2019): CC BY-NC-SA 4.0, https://github.com/jcpeterson/cifar-10h",
 }
 """Whose data it is and under which licence, for the command to print."""
+
+
+def datasets_below(root: Path) -> list[DatasetName]:
+    """The data sets whose folders lie below a root.
+
+    Raises:
+        DataError: None does.
+    """
+    present = [name for name in LICENCES if (root / name).is_dir()]
+    if not present:
+        raise DataError(
+            f"no data set below {root}: wanted a folder {', '.join(LICENCES)}; "
+            'run "soft-labels data fetch NAME --root DIR" or give another --root'
+        )
+    return present
 
 
 def fetch_dataset(name: DatasetName, root: Path, *, retry: RetryPolicy = DEFAULT_RETRY) -> list[Path]:

@@ -9,17 +9,16 @@ from soft_labels.annotations.chaosnli import read_chaosnli
 from soft_labels.annotations.cifar10h import read_cifar10h
 from soft_labels.annotations.describe import as_json, entropy_figure, print_stats, save_figure, summarise
 from soft_labels.annotations.popquorn import read_popquorn
-from soft_labels.annotations.sources import LICENCES, DatasetName, fetch_dataset
+from soft_labels.annotations.sources import LICENCES, DatasetName, datasets_below, fetch_dataset
 from soft_labels.commands.data_init import init
 from soft_labels.commands.interrupted import keeps
 from soft_labels.commands.output import json_text
 from soft_labels.distributions import TiePolicy, label_distribution, normalized_entropy
-from soft_labels.errors import DataError
 
 if TYPE_CHECKING:
     from soft_labels.commands.data_split import SplitAndPictures
 
-READERS: dict[str, Callable[[Path], AnnotatedData]] = {
+READERS: dict[DatasetName, Callable[[Path], AnnotatedData]] = {
     "chaosnli": read_chaosnli,
     "popquorn": read_popquorn,
     "cifar10h": read_cifar10h,
@@ -40,7 +39,7 @@ def stats(
         figure: Where the histograms of entropy go, as PNG, PDF or SVG.
         json: Print one JSON object and draw nothing.
     """
-    _describe(_on_disk(root), tie, figure, json)
+    _describe([READERS[name](root) for name in datasets_below(root)], tie, figure, json)
 
 
 def _describe(
@@ -68,17 +67,6 @@ def _describe_configured(options: list[str], figure: Path, as_object: bool) -> N
     datamodule = parse_datamodule(options, "soft-labels data stats", "The data of a configuration.")
     data = datamodule.annotations()
     _describe([data], datamodule.tie, figure, as_object, SplitAndPictures(datamodule, data))
-
-
-def _on_disk(root: Path) -> list[AnnotatedData]:
-    """Every data set whose folder lies below the root."""
-    present = [name for name in READERS if (root / name).is_dir()]
-    if not present:
-        raise DataError(
-            f"no data set below {root}: wanted a folder {', '.join(READERS)}; "
-            'run "soft-labels data fetch NAME --root DIR" or give another --root'
-        )
-    return [READERS[name](root) for name in present]
 
 
 def fetch(name: DatasetName, root: Path = Path("data")) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import yaml
 
+from soft_labels.annotations.sources import datasets_below
 from soft_labels.commands.configurations import check_structure
 from soft_labels.commands.options import OWN, WITHIN, groups_of, is_known, keys_of
 from soft_labels.commands.run_files import files_of_run
 from soft_labels.errors import ConfigError, DataError, RecordError, did_you_mean
+from soft_labels.heads.source import folder_of
 
 _CONFIG = ("--config", "-c")
 _OURS = "soft_labels."
@@ -118,7 +120,10 @@ def _check_paths(command: str, own: Sequence[str], configs: Sequence[dict[str, A
         raise RecordError(f"no compare.json in {shown}; give the folder that soft-labels compare said it saved to")
     tables = [given.get("--data.path"), *(own[1:2] if (command, first) == ("data", "init") else ())]
     if command == "predict" and first is not None:
+        folder_of(first)
         tables += own[1:2]
+    if (command, first) == ("data", "stats") and (root := given.get("--root")):
+        datasets_below(Path(root))
     if given.get("--data.path") is None:
         tables += [path for config in reversed(configs) if (path := _path_of(config)) is not None][:1]
     for table in tables:

@@ -1,7 +1,6 @@
 """A trained head in memory: asked for distributions, saved to a folder, sent to the Hub."""
 
 import logging
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from soft_labels.heads.config import HeadConfig, Reads
 from soft_labels.heads.encoder import check_same, made
 from soft_labels.heads.folder import FILES, read_head, write_head
 from soft_labels.heads.inputs import read_inputs
+from soft_labels.heads.source import folder_of
 from soft_labels.training.calibration import CalibratedHead, make_calibration
 from soft_labels.training.kinds import HEADS
 from soft_labels.training.prediction_table import prediction_columns
@@ -37,7 +37,6 @@ from soft_labels.training.spec import HeadSpec
 logger = logging.getLogger(__name__)
 STORE = Path("embeddings")
 _BLOCK = 4_096
-_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _PACKAGES = ("soft-labels", "torch", "transformers", "sentence-transformers", "timm", "numpy")
 
 
@@ -302,13 +301,11 @@ def load(source: Path | str, *, revision: str | None = None, encoder: Mapping[st
     Raises:
         ConfigError: There is no such head, a file of it is damaged, or the Hub does not answer.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = folder_of(source)
+    if folder is not None:
         if revision is not None:
             raise ConfigError(f"revision {revision!r} is for heads of the Hub only, but {source} is a folder")
         return TrainedHead.read(folder, encoder)
-    if not _ON_HUB.fullmatch(str(source)):
-        raise ConfigError(f"wanted the folder of a head, or ORGANISATION/NAME on the Hub, got {str(source)!r}")
     try:
         return TrainedHead.from_pretrained(str(source), revision=revision, given=encoder)
     except ConfigError:

@@ -36,16 +36,19 @@ def _head(name: str) -> str:
 
 def _way(trust: TrustReport, brief: bool) -> str:
     """How far a head goes; a share that cannot be told from nothing is said so."""
-    value, low, high = (
-        _percent(share)
-        for share in (trust.share_of_achievable, trust.share_of_achievable_low, trust.share_of_achievable_high)
-    )
+    value, ends = _share_reached(trust)
     if trust.share_of_achievable_high < 0:
-        return f"is worse than the average answer, which looks at no item ({value}, {low} to {high})"
+        return f"is worse than the average answer, which looks at no item ({value}, {ends})"
     if trust.share_of_achievable_low <= 0:
-        return f"is not told apart from the average answer, which looks at no item ({value}, {low} to {high})"
+        return f"is not told apart from the average answer, which looks at no item ({value}, {ends})"
     way = "" if brief else " of the way from the average answer to a perfect model"
-    return f"{'' if brief else 'goes '}{value} ({low} to {high}){way}"
+    return f"{'' if brief else 'goes '}{value} ({ends}){way}"
+
+
+def _share_reached(trust: TrustReport) -> tuple[str, str]:
+    """The share of the achievable, and the ends of its interval."""
+    low, high = trust.share_of_achievable_low, trust.share_of_achievable_high
+    return _percent(trust.share_of_achievable), f"{_percent(low)} to {_percent(high)}"
 
 
 def _percent(share: float) -> str:
@@ -86,8 +89,9 @@ def _after(summary: Summary, one: SetSummary) -> str:
     claims = [claim.tempered for claim in one.claims.get("fixed", []) if claim.metric == "kl"]
     if summary.tempered is None or not claims or summary.shown is None:
         return ""
-    after = one.arms[summary.tempered].fixed.share_of_achievable
-    reached = f"brings it to {_percent(after)}" if math.isfinite(after) else "follows it"
+    after = one.arms[summary.tempered].fixed
+    value, ends = _share_reached(after)
+    reached = f"brings it to {value} ({ends})" if math.isfinite(after.share_of_achievable) else "follows it"
     words = {
         "better": f"{_head(summary.shown)} stays ahead",
         "worse": f"{_head(summary.shown)} falls behind",

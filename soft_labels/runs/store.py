@@ -44,6 +44,7 @@ class RecordStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._bundles: dict[str, list[RunRecord]] = {}
+        self._bundle_of: dict[str, str] = {}
         self._observed: dict[str, Observations] = {}
         self._logits: dict[Path, Predicted] = {}
 
@@ -57,6 +58,8 @@ class RecordStore:
         for path in self._bundle_files():
             if path.name not in self._bundles:
                 self._bundles[path.name] = _read_bundle(path)
+                name = path.name.removesuffix(".gz").removesuffix(".jsonl")
+                self._bundle_of.update((record.id, name) for record in self._bundles[path.name])
             found.update((record.id, record) for record in self._bundles[path.name])
         return found
 
@@ -135,16 +138,16 @@ class RecordStore:
 
     def _predicted(self, record: RunRecord) -> tuple[Path, Mapping[SplitName, tuple[tuple[str, ...], Tensor]]]:
         """The file that holds a run's predictions, and what it says of them."""
-        self.read()
-        for path in self._bundle_files():
-            if record.id in {one.id for one in self._bundles[path.name]}:
-                file = path.with_name(f"{path.name.removesuffix('.gz').removesuffix('.jsonl')}.parquet")
-                if file not in self._logits:
-                    self._logits[file] = read_logits(file)
-                if record.id not in self._logits[file]:
-                    raise RecordError(damaged(file, f"lacks run {record.id}"))
-                return file, self._logits[file][record.id]
-        raise RecordError(f"no record of run {record.id} in {self.folder}; run the same command again")
+        if record.id not in self._bundle_of:
+            self.read()
+        if record.id not in self._bundle_of:
+            raise RecordError(f"no record of run {record.id} in {self.folder}; run the same command again")
+        path = self.folder / f"{self._bundle_of[record.id]}.parquet"
+        if path not in self._logits:
+            self._logits[path] = read_logits(path)
+        if record.id not in self._logits[path]:
+            raise RecordError(damaged(path, f"lacks run {record.id}"))
+        return path, self._logits[path][record.id]
 
 
 def _read_bundle(path: Path) -> list[RunRecord]:

@@ -1,7 +1,9 @@
 """Heads that are solved at once, without epochs or a seed: multinomial logistic regression, nearest neighbours."""
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
+from threading import Lock
 
 import numpy as np
 import torch
@@ -16,6 +18,42 @@ from soft_labels.training.objectives import Aim
 
 logger = logging.getLogger(__name__)
 _MOST_ITERATIONS, _FLAT = 5_000, 1e-8
+
+
+class _PrincipalAxes:
+    """Orthonormal directions that items spread along, without those along which they hardly do.
+
+    A search solves again and again on the same items, at times in several threads, so the latest ones are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[bytes, tuple[Tensor, Tensor, Tensor]] = {}
+        self._lock = Lock()
+
+    def of(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of float64 items ``[n, D]``: the axes ``[r, D]``, items on them ``[n, r]``, their summed squares ``[r]``."""
+        key = hashlib.sha256(repr(items.shape).encode() + items.contiguous().numpy().tobytes()).digest()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = _axes(items)
+                while len(self._kept) > self._most:
+                    del self._kept[next(iter(self._kept))]
+            return self._kept[key]
+
+
+def _axes(items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """By eigenvectors of the smaller of two squares, which takes a fraction of a singular value decomposition."""
+    rows, columns = items.shape
+    span, within = (None, items) if rows >= columns else torch.linalg.qr(items.T)
+    within = within if span is None else within.T
+    squares, turn = torch.linalg.eigh(within.T @ within)
+    turn = turn[:, squares > squares[-1:] * max(items.shape) * torch.finfo(squares.dtype).eps]
+    turned = within @ turn
+    return (turn if span is None else span @ turn).T, turned, turned.square().sum(0)
+
+
+_AXES = _PrincipalAxes(most=2)
 
 
 class SolvedHead(Head, ABC):
@@ -90,13 +128,11 @@ class LogisticHead(SolvedHead):
 
         Weights on the axes times the axes are those of the features, and the decays those of weights on the axes.
         """
-        left, size, right = torch.linalg.svd(inputs, full_matrices=False)
-        kept = size > size[:1] * max(inputs.shape) * torch.finfo(size.dtype).eps
-        left, size, right = left[:, kept], size[kept], right[kept]
+        axes, turned, squares = _AXES.of(inputs)
         curvature = (1 - 1 / num_classes) / num_classes  # of cross-entropy, where all classes are as likely
-        unit = (size.square() / len(inputs) * curvature + self.weight_decay).rsqrt()
+        unit = (squares / len(inputs) * curvature + self.weight_decay).rsqrt()
         decay = F.pad(self.weight_decay * unit.square(), (0, 1))
-        return F.pad(left * (size * unit), (0, 1), value=1.0), right * unit[:, None], decay
+        return F.pad(turned * unit, (0, 1), value=1.0), axes * unit[:, None], decay
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
         """Logits ``[B, C]`` of features ``[B, D]``."""

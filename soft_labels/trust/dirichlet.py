@@ -148,14 +148,18 @@ class _Table:
 
     def log_likelihood(self, alpha: Floats) -> Floats:
         """Of each row under each of ``[M, C]`` Dirichlets, ``[U, M]`` nats, in a given order of its annotations."""
-        wide = _with_total(alpha)[:, self.class_of]
-        rising = gammaln(self.value + wide) - gammaln(wide)
+        whole = _with_total(alpha)
+        rising = gammaln(self.value + whole[:, self.class_of]) - gammaln(whole)[:, self.class_of]
         return np.asarray(self.cells @ (rising * np.where(self.class_of == alpha.shape[1], -1, 1)).T)
 
-    def slopes(self, alpha: Floats, held: Floats) -> Floats:
-        """Derivatives by each parameter and last by the total, without its sign, ``[M, C + 1]``; held is ``[U, M]``."""
-        wide = _with_total(alpha)[:, self.class_of]
-        each = (self.cells.T @ held).T * (digamma(self.value + wide) - digamma(wide))
+    def by_cell(self, held: Floats) -> Floats:
+        """How much of each cell the components hold, ``[M, L]``, of how much of the rows they hold, ``[U, M]``."""
+        return np.asarray((self.cells.T @ held).T)
+
+    def slopes(self, alpha: Floats, in_cells: Floats) -> Floats:
+        """Derivatives by each parameter and last by the total, without its sign, ``[M, C + 1]``."""
+        whole = _with_total(alpha)
+        each = in_cells * (digamma(self.value + whole[:, self.class_of]) - digamma(whole)[:, self.class_of])
         return np.asarray(np.add.reduceat(each, self.starts, axis=1))
 
     def shared(self, alpha: Floats, log_weights: Floats) -> tuple[float, Floats]:
@@ -186,8 +190,9 @@ def _maximised(table: _Table, alpha: Floats, weights: Floats, steps: int, inner:
     """Steps of expectation maximisation, each with some fixed-point steps of the Dirichlet parameters."""
     log_likelihood, held = table.shared(alpha, np.log(weights))
     for _ in range(steps):
+        in_cells = table.by_cell(held)
         for _ in range(inner):
-            slopes = table.slopes(alpha, held)
+            slopes = table.slopes(alpha, in_cells)
             longer = (slopes[:, :-1] / np.maximum(slopes[:, -1:], 1e-300)) ** _STRETCH
             alpha = np.clip(alpha * longer, _LEAST, _MOST)
         weights = np.maximum(held.sum(0) / held.sum(), 1e-12)

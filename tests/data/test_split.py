@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from soft_labels.annotations.base import AnnotatedData
 from soft_labels.annotations.chaosnli import read_chaosnli
+from soft_labels.annotations.sources import DatasetName
 from soft_labels.commands.data import READERS
 from soft_labels.data.split import SPLIT_NAMES, Fold, Split, class_counts, draw_split
 from soft_labels.distributions import majority_label
@@ -264,7 +265,7 @@ def test_counts_of_a_class_and_part_are_those_of_the_split() -> None:
     }  # fmt: skip
 
 
-REFERENCE = {  # of the committed reference run
+REFERENCE: dict[DatasetName, dict[int, str]] = {  # of the committed reference run
     "chaosnli": {0: "d7f3e24b5979c5d7", 8: "156b9b14e949fd06", 10: "1a8d9333abda3b50"},
     "popquorn": {0: "38ce82931fbf703e", 4: "58cc9b10ed98497e", 10: "4261b52f88b82bb5"},
     "cifar10h": {0: "46456df09372d6cc", 6: "85d498dce69dbf65", 9: "cd6f070640658edf"},
@@ -273,7 +274,7 @@ REFERENCE = {  # of the committed reference run
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCE)
-def test_the_splits_of_the_reference_run_stay_what_they_are(name: str, shared_data: Path) -> None:
+def test_the_splits_of_the_reference_run_stay_what_they_are(name: DatasetName, shared_data: Path) -> None:
     data = READERS[name](shared_data).sorted_by_uid()
     labels = majority_label(data.label_counts).numpy()
     assert {seed: draw_split(data.uids, labels, seed=seed).digest for seed in REFERENCE[name]} == REFERENCE[name]

@@ -26,9 +26,10 @@ def emptied(path: Path) -> None:
 
 
 def flipped(path: Path) -> None:
-    """One bit in the middle of what is kept."""
+    """A bit in each eighth of the file: of a table some alone change nothing that is read."""
     content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
+    for eighth in range(1, 8):
+        content[eighth * len(content) // 8] ^= 1
     path.write_bytes(bytes(content))
 
 
@@ -70,8 +71,15 @@ def one_digit(path: Path) -> None:
     frame = pl.read_parquet(path)
     name = "label_counts" if "label_counts" in frame.columns else frame.columns[-1]
     values = frame[name].to_list()
-    values[-1][0] += 1
-    frame.with_columns(pl.Series(name, values, dtype=frame.schema[name])).write_parquet(path)
+    innermost = values[-1][0] if isinstance(values[-1][0], list) else values[-1]
+    innermost[0] += 1
+    _rewrite(path, frame.with_columns(pl.Series(name, values, dtype=frame.schema[name])))
+
+
+def _rewrite(path: Path, frame: pl.DataFrame) -> None:
+    """Another table in a Parquet file, with what the file says of itself."""
+    told = pl.read_parquet_metadata(path)
+    frame.write_parquet(path, metadata={name: value for name, value in told.items() if name != "ARROW:schema"})
 
 
 def other_schema(path: Path) -> None:
@@ -80,12 +88,12 @@ def other_schema(path: Path) -> None:
         lines = [json.loads(line) for line in ([text] if path.suffix == ".json" else text.splitlines())]
         path.write_text("\n".join(json.dumps({**line, "schema": 77}) for line in lines), encoding="utf-8")
         return
-    pl.read_parquet(path).rename({"uid": "item"}).write_parquet(path)
+    _rewrite(path, pl.read_parquet(path).rename({"uid": "item"}))
 
 
 def rows_swapped(path: Path) -> None:
     """Of a table; the order of lines says nothing."""
-    pl.read_parquet(path).reverse().write_parquet(path)
+    _rewrite(path, pl.read_parquet(path).reverse())
 
 
 OF_ANY_FILE: tuple[Damage, ...] = (cut, halved, emptied, flipped, noise, zeroed, other_text)

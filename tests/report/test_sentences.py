@@ -56,7 +56,7 @@ def test_a_better_head_goes_further_and_a_temperature_takes_part_of_it(summary: 
     assert told(summary, SURE, "better") == (
         "chaosnli: the soft head goes 60% (55% to 65%) of the way from the average answer to a perfect model, the hard "
         "head 39% (34% to 44%). The hard head is surer than it is right: one temperature, fitted afterwards, brings it "
-        "to 55%, and the soft head stays ahead."
+        "to 55% (50% to 60%), and the soft head stays ahead."
     )
 
 
@@ -64,7 +64,7 @@ def test_a_better_head_goes_further_and_a_temperature_takes_part_of_it(summary: 
     ("after", "words"), [("open", "the two are no longer told apart."), ("worse", "the soft head falls behind.")]
 )
 def test_what_a_temperature_leaves_is_said(summary: Summary, after: str, words: str) -> None:
-    assert told(summary, SURE, "better", after).endswith(f"brings it to 55%, and {words}")
+    assert told(summary, SURE, "better", after).endswith(f"brings it to 55% (50% to 60%), and {words}")
 
 
 def test_a_difference_that_is_not_overconfidence_is_said_to_be_none(summary: Summary) -> None:

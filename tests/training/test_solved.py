@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from soft_labels.distributions import kl_divergence
+from soft_labels.training import solved as solved_module
 from soft_labels.training.objectives import Aim
 from soft_labels.training.solved import LogisticHead, NeighboursHead, SolvedHead
 
@@ -113,3 +114,34 @@ def test_what_was_learned_travels_in_the_state(features: Tensor, shares: Tensor,
     assert torch.equal(other(features), head(features))
     assert not list(head.parameters()), "nothing is left to an optimiser"
     assert head.dropout_mask(4, torch.Generator()) is None
+
+
+@pytest.mark.parametrize(("rows", "columns", "rank"), [(40, 7, 7), (7, 40, 7), (40, 12, 5), (12, 40, 5), (1, 3, 1)])
+def test_axes_are_orthonormal_and_hold_all_of_the_items(rows: int, columns: int, rank: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    items = (
+        torch.randn(rows, rank, generator=generator).double() @ torch.randn(rank, columns, generator=generator).double()
+    )
+    axes, turned, squares = solved_module._axes(items)
+    assert axes.shape == (rank, columns)
+    torch.testing.assert_close(axes @ axes.T, torch.eye(rank).double())
+    torch.testing.assert_close(turned @ axes, items)
+    torch.testing.assert_close(squares.sqrt().sort(descending=True).values, torch.linalg.svdvals(items)[:rank])
+
+
+def test_the_same_items_are_decomposed_once_and_others_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    decomposed: list[Tensor] = []
+    decompose = solved_module._axes
+
+    def counted(items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        decomposed.append(items)
+        return decompose(items)
+
+    monkeypatch.setattr(solved_module, "_axes", counted)
+    axes = solved_module._PrincipalAxes(most=2)
+    one, two, three = torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(0)).double()
+    for items in (one, one.clone(), two, one, three):
+        torch.testing.assert_close(axes.of(items)[0], decompose(items)[0])
+    assert len(decomposed) == 3
+    axes.of(one)
+    assert len(decomposed) == 4, "the oldest is not kept"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 from soft_labels.errors import DataError
 
@@ -28,6 +29,26 @@ def literal(text: str) -> str:
         "'it''s'"
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def parquet(path: Path) -> str:
+    """The rows of one Parquet file as SQL, without columns from the names of its folders.
+
+    Example:
+        >>> parquet(Path("a=1/b[2].parquet"))
+        "read_parquet('a=1/b[[]2].parquet', hive_partitioning = false)"
+    """
+    return f"read_parquet({only(path)}, hive_partitioning = false)"
+
+
+def only(path: Path) -> str:
+    """A file's name as SQL, its wildcards as plain characters.
+
+    Example:
+        >>> only(Path("what?.csv"))
+        "'what[?].csv'"
+    """
+    return literal("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)))
 
 
 def column_of(name: str, columns: Collection[str]) -> str | None:

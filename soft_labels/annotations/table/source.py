@@ -21,7 +21,7 @@ from soft_labels.annotations.table.encoding import (
     stem_of,
     suffix_of,
 )
-from soft_labels.annotations.table.names import identifier, literal
+from soft_labels.annotations.table.names import identifier, literal, only, parquet
 from soft_labels.annotations.table.pictures import expression_of
 from soft_labels.errors import DataError
 
@@ -160,15 +160,10 @@ def _read_csv(path: Path, dialect: delimited.Dialect, has_header: bool) -> str:
     """DuckDB's reader, told everything, so that it guesses nothing and refuses what is ambiguous."""
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.columns)
     return (
-        f"read_csv({_only(path)}, auto_detect = false, header = {has_header}, delim = {literal(dialect.delimiter)}, "
+        f"read_csv({only(path)}, auto_detect = false, header = {has_header}, delim = {literal(dialect.delimiter)}, "
         f"quote = '\"', escape = '\"', strict_mode = true, "
         f"max_line_size = {_LONGEST_LINE}, buffer_size = {2 * _LONGEST_LINE}, columns = {{{columns}}})"
     )
-
-
-def _only(path: Path) -> str:
-    """A file's name as SQL, its wildcards as plain characters."""
-    return literal("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)))
 
 
 def _json(path: Path, encoding: str, said: _Said, folder: Path, database: duckdb.DuckDBPyConnection) -> Source:
@@ -202,7 +197,7 @@ def _json(path: Path, encoding: str, said: _Said, folder: Path, database: duckdb
 def _read_json(path: Path, kind: objects.Kind, database: duckdb.DuckDBPyConnection) -> str:
     """DuckDB's reader; only where a record is too long for its usual buffers, buffers of half a GiB."""
     usual, long = (
-        f"read_json_objects({_only(path)}, format = '{kind}', maximum_object_size = {size})"
+        f"read_json_objects({only(path)}, format = '{kind}', maximum_object_size = {size})"
         for size in (_USUAL_RECORD, _LONGEST_RECORD)
     )
     try:
@@ -230,7 +225,7 @@ def _json_field(name: str) -> str:
 
 def _parquet(path: Path, shown: Path, database: duckdb.DuckDBPyConnection) -> Source:
     """Columns of a Parquet file as text."""
-    relation = f"read_parquet({_only(path)})"
+    relation = parquet(path)
     try:
         described = database.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         firsts = {name: _first(name, relation, database) for name, kind, *_ in described if kind == "BLOB"}
@@ -263,7 +258,7 @@ def _as_text(name: str, kind: str) -> str:
 def _class_names(path: Path, database: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     """Names of class numbers, as Hugging Face data sets keep them in a file's metadata."""
     found = database.execute(
-        f"SELECT decode(value) FROM parquet_kv_metadata({_only(path)}) WHERE decode(key) = 'huggingface'"
+        f"SELECT decode(value) FROM parquet_kv_metadata({only(path)}) WHERE decode(key) = 'huggingface'"
     )
     row = found.fetchone()
     return {} if row is None else _names_of_features(json.loads(row[0]).get("info", {}).get("features", {}))

@@ -40,3 +40,15 @@ def test_wildcards_in_a_name_are_letters(tmp_path: Path) -> None:
     for name in ("t[1]*.csv", "t1x.csv"):
         (tmp_path / name).write_text(as_csv(LONG[: 9 if "[" in name else 3]))
     assert len(read_table(tmp_path / "t[1]*.csv", SETTINGS)) == 3
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_folders_named_like_a_setting_add_no_column(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "year=2024" / name
+    path.parent.mkdir()
+    if name.endswith(".csv"):
+        path.write_text(as_csv(LONG))
+    else:
+        pl.DataFrame(LONG).write_parquet(path)
+    with working_database() as (database, folder):
+        assert open_source(path, database, folder).columns.keys() == LONG[0].keys()
