@@ -167,7 +167,9 @@ class Dataset:
         Raises:
             ConfigError: A number is out of its range.
         """
-        return replace(self, draw=Draw(annotators, seed))
+        fewer = replace(self, draw=Draw(annotators, seed))
+        vars(fewer)["split"] = self.split  # the cached one, which is neither drawn nor told once more
+        return fewer
 
     def redrawn(self, number: int) -> "Dataset":
         """The same annotations on another split.
