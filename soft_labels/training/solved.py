@@ -33,7 +33,9 @@ class _PrincipalAxes:
 
     def of(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of float64 items ``[n, D]``: the axes ``[r, D]``, items on them ``[n, r]``, their summed squares ``[r]``."""
-        key = hashlib.sha256(repr(items.shape).encode() + items.contiguous().numpy().tobytes()).digest()
+        hasher = hashlib.sha256(repr(items.shape).encode())
+        hasher.update(items.contiguous().numpy().data)
+        key = hasher.digest()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = _axes(items)

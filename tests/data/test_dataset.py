@@ -93,7 +93,6 @@ def test_all_that_decides_the_split_is_told(dataset: Dataset) -> None:
 def test_a_draw_leaves_as_many_annotators_of_each_item_that_a_head_learns_from(dataset: Dataset) -> None:
     drawn = dataset.drawn(3, 5)
     assert drawn.split is dataset.split, "neither drawn nor told once more"
-    assert drawn.split == dataset.split
     whole, left = dataset.observed, drawn.observed
     learnt = torch.cat([dataset.rows("train"), dataset.rows("val")])
     assert (left.label_counts[learnt].sum(1) == 3).all()
