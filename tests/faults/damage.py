@@ -26,10 +26,10 @@ def emptied(path: Path) -> None:
 
 
 def flipped(path: Path) -> None:
-    """A bit in each eighth of the file: of a table some alone change nothing that is read."""
+    """Bits all over the file: of a small table most alone change nothing that is read."""
     content = bytearray(path.read_bytes())
-    for eighth in range(1, 8):
-        content[eighth * len(content) // 8] ^= 1
+    for place in range(len(content) // 2, len(content), 16):
+        content[place] ^= 1
     path.write_bytes(bytes(content))
 
 
