@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import torch
 
-from soft_labels.annotations._layout import json_lines, locate
 from soft_labels.annotations.base import AnnotatedData
+from soft_labels.annotations.layout import json_lines, locate
 from soft_labels.errors import ConfigError, DataError
 
 Subset = Literal["snli", "mnli_m"]

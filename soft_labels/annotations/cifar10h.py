@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soft_labels.annotations._layout import find, locate, places, remedy
 from soft_labels.annotations.base import AnnotatedData, ImageInput
+from soft_labels.annotations.layout import find, locate, places, remedy
 from soft_labels.distributions import label_distribution, normalized_entropy
 from soft_labels.errors import ConfigError, DataError
 

@@ -9,8 +9,8 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from soft_labels.annotations._layout import locate
 from soft_labels.annotations.base import AnnotatedData
+from soft_labels.annotations.layout import locate
 from soft_labels.annotations.table.read import read_table
 from soft_labels.annotations.table.settings import TableSettings
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from soft_labels.annotations._layout import find, locate, places
+from soft_labels.annotations.layout import find, locate, places
 from soft_labels.errors import DataError
 
 PARTS = ("chaosnli", "chaosNLI_v1.0", "chaosNLI_snli.jsonl")
