@@ -313,16 +313,18 @@ import os, sys, torch
 from pathlib import Path
 from soft_labels.training.best import WholeFileIO
 path, writer = Path(sys.argv[1]), WholeFileIO()
+def tell(what):
+    os.write(1, f"{what}\\n".encode())  # at once: a kill comes before it or after
 for _ in sys.stdin:
     if not (child := os.fork()):
-        print(os.getpid(), flush=True)
+        tell(os.getpid())
         for epoch in range(10**9):
             state = {"head.weight": torch.full((300, 1000), float(epoch))}
             more = {"data_identity": {}, "hyper_parameters": {}}
             writer.save_checkpoint({"epoch": epoch, "state_dict": state, **more}, path)
-            print(epoch, flush=True)
+            tell(epoch)
     os.waitpid(child, 0)
-    print("killed", flush=True)
+    tell("killed")
 """
 
 
