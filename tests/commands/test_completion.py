@@ -1,4 +1,4 @@
-"""A shell is answered at once, in its own way; bash is really asked."""
+"""A shell is answered at once, in its own way; bash, zsh and fish are really asked where they are installed."""
 
 import os
 import shutil
@@ -13,26 +13,41 @@ from soft_labels.commands.completion import parser_of
 from soft_labels.commands.options import WITHIN
 from tests.conftest import REPOSITORY, RunCli
 
-ASKS = r"""
+# What each shell runs when a person presses the tab key behind a line.
+ASKS = {
+    "bash": r"""
 eval "$(soft-labels completion bash)"
 COMP_LINE="$1"; COMP_POINT=${#1}; COMP_TYPE=9; COMP_WORDS=($1)
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _python_argcomplete soft-labels
 printf '%s\n' "${COMPREPLY[@]}"
-"""
+""",
+    "zsh": r"""
+compdef() {}
+eval "$(soft-labels completion zsh)"
+_describe() { print -l -- ${${(P)2}%%:*} }  # each is name:description
+BUFFER="$1"; CURSOR=${#1}; words=(${=1})
+_python_argcomplete
+""",
+    "fish": "soft-labels completion fish | source; complete -C $argv[1]",
+}
+STARTS = {"bash": ("-c", ASKS["bash"], "bash"), "zsh": ("-f", "-c", ASKS["zsh"], "zsh"),
+          "fish": ("--no-config", "-c", ASKS["fish"])}  # fmt: skip
 
 
-def asked(line: str, tmp_path: Path) -> list[str]:
+def asked(shell: str, line: str, tmp_path: Path) -> list[str]:
     script = Path(sys.executable).with_name("soft-labels")
-    if not script.is_file() or shutil.which("bash") is None:
-        pytest.skip("the package is not installed here, or there is no bash")
+    program = shutil.which(shell)
+    if not script.is_file() or program is None:
+        pytest.skip(f"the package is not installed here, or there is no {shell}")
     environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
-    command = ["/bin/bash", "-c", ASKS, "bash", line]
+    command = [program, *STARTS[shell], line]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
     return [word.strip() for word in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shell", ASKS)
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
@@ -43,8 +58,8 @@ def asked(line: str, tmp_path: Path) -> list[str]:
         ("soft-labels sweep --engine p", {"population"}),
     ],
 )
-def test_bash_is_told_what_may_follow(line: str, wanted: set[str], tmp_path: Path) -> None:
-    assert set(asked(line, tmp_path)) == wanted
+def test_a_shell_is_told_what_may_follow(shell: str, line: str, wanted: set[str], tmp_path: Path) -> None:
+    assert set(asked(shell, line, tmp_path)) == wanted
 
 
 def test_every_command_is_known() -> None:
