@@ -120,7 +120,8 @@ def parse_reproduce(arguments: list[str]) -> tuple[Experiment, list[DatasetPlan]
     settings: ExperimentSettings = parser.instantiate_classes(config).experiment
     folder = Path(config.out or f"lightning_logs/{settings.name}")
     arms = read_arms(settings.arms, settings.baseline)
-    options = [_sweeps_of(settings, files, of_fit) for files in settings.datasets]
+    read: dict[str, dict[str, Any]] = {}
+    options = [_sweeps_of(settings, files, of_fit, read) for files in settings.datasets]
     engine = make_engine(config.engine, options[0][0].cli.config.trainer.accelerator, config.share)
     plans = [_plan(settings, each, arms) for each in options]
     experiment = Experiment(
@@ -169,13 +170,15 @@ def _top(path: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _sweeps_of(settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str]) -> list[SweepOptions]:
+def _sweeps_of(
+    settings: ExperimentSettings, files: Sequence[str], of_fit: Sequence[str], read: dict[str, dict[str, Any]]
+) -> list[SweepOptions]:
     """The parsed sweeps of one data set, in the order of the settings."""
     configs, spaces = [path_of(path) for path in files], [path_of(path) for path in settings.sweeps.values()]
     for path in (*configs, *spaces):
         check_text(path)
     data = [f"--config={path}" for path in configs]
-    sweeps = [parse_sweep([*data, *of_fit, f"--sweep={path.resolve()}"]) for path in spaces]
+    sweeps = [parse_sweep([*data, *of_fit, f"--sweep={path.resolve()}"], read) for path in spaces]
     defaults = sweeps[0].cli.parser.get_defaults()
     for key, value in sweeps[0].cli.own.items():
         if key != "sweep" and value != defaults.get(key):

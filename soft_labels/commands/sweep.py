@@ -139,7 +139,8 @@ def _outcome(
     write_text(folder / f"trials-{arm}.csv", _trials_text(outcome, list(planned.sweep.space)))
     log_trials(folder, arm, {record.id: record for record in own}.values())
     data = options.datamodule(data_choice(outcome.best_trial.params)).embedded
-    save_best([BestFiles(outcome.best_file, _best_text(options, study, outcome))], data, best, runner.engine)
+    files = [BestFiles(outcome.best_file, _best_text(options, study, outcome))]
+    save_best([(best, files)], data, runner.engine)
     return outcome
 
 

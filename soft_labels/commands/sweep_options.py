@@ -17,7 +17,7 @@ from soft_labels.errors import ConfigError, SweepError
 from soft_labels.experiment.arms import Arm, Arms
 from soft_labels.sweep import PlannedSearch
 from soft_labels.sweep.settings import SweepForm, SweepSettings, check_size, sweep_settings
-from soft_labels.sweep.space import Choice, DataChoice, read_space, spec_fields, without
+from soft_labels.sweep.space import Choice, DataChoice, data_choice, read_space, spec_fields, without
 from soft_labels.sweep.study import check_budgets
 from soft_labels.training.engines import EngineName
 from soft_labels.training.heads import check_memory
@@ -111,10 +111,12 @@ class SweepOptions:
     Args:
         arguments: The command line after the command's name.
         cli: It, parsed.
+        read: What values of heads' settings were read as, which is the same for all data sets of an experiment.
     """
 
     arguments: tuple[str, ...]
     cli: SweepCLI
+    read: dict[str, dict[str, Any]]
 
     @cached_property
     def base(self) -> RunSpec:
@@ -221,8 +223,10 @@ class SweepOptions:
 
     def fit_config(self, spec: RunSpec, choice: DataChoice, calibration: str = "none") -> str:
         """The YAML that ``fit --config`` takes to train a spec on some data, and to calibrate its head."""
-        values = {CONFIG_KEYS[field]: value for field, value in spec.settings().items()}
-        config = self._with({**values, _CALIBRATION: calibration, **dict(choice)})
+        config = self._with(dict(choice)) if choice else self.cli.config.clone()
+        for field, value in spec.settings().items():
+            config[CONFIG_KEYS[field]] = value
+        config[_CALIBRATION] = calibration
         # Null may differ from a default. Without the sweep it is no whole configuration.
         text: str = self.cli.parser.dump(config, skip_none=False, skip_validation=True)
         return text
@@ -240,20 +244,31 @@ class SweepOptions:
         Raises:
             SweepError: ``fit`` refuses one.
         """
-        settings = self.base.settings()
         try:
-            config = self._with(values)
-            spec = RunSpec(**{**settings, **spec_fields({key: config[key] for key in values})})
+            found = self._parsed(values)
+            spec = RunSpec(**{**self.base.settings(), **spec_fields(found)})
             check_memory(spec.hidden_width)
         except (ArgumentError, ConfigError) as error:
             raise SweepError(f"the search space holds a value that fit refuses: {error}") from error
-        return {key: config[key] for key in values}
+        return found
+
+    def _parsed(self, values: Mapping[str, Choice]) -> dict[str, Any]:
+        """Values as the parser understands them; a parse of all options takes a fifth of a second."""
+        if data_choice(values):
+            config = self._with(values)
+            return {key: config[key] for key in values}
+        written = repr(sorted(values.items()))
+        if written not in self.read:
+            config = self._with(values)
+            self.read[written] = {key: config[key] for key in values}
+        return self.read[written]
 
 
-def parse_sweep(arguments: list[str]) -> SweepOptions:
+def parse_sweep(arguments: list[str], read: dict[str, dict[str, Any]] | None = None) -> SweepOptions:
     """Parse the options of ``soft-labels sweep``; nothing is read, encoded or trained.
 
     Args:
         arguments: The command line after the command's name.
+        read: See :class:`SweepOptions`; nothing if not given.
     """
-    return SweepOptions(tuple(arguments), SweepCLI(arguments, run=False))
+    return SweepOptions(tuple(arguments), SweepCLI(arguments, run=False), {} if read is None else read)

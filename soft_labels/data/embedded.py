@@ -72,6 +72,7 @@ class EmbeddedDataset:
             hasher.update(b"" if part is None else part.numpy().data)
         return hasher.hexdigest()[:16]
 
+    @cached_property
     def feature_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each feature over the training split, both ``[D]``; constant features get 1."""
         from sklearn.preprocessing import StandardScaler

@@ -153,8 +153,8 @@ class DatasetRuns:
         records = self.runner.store.read()
         chosen = next(iter(trials.values()))
         best = {arm.name: best_record(records[run] for run in chosen[arm.name]) for arm in self.arms.trained}
-        for name, record in best.items():
-            self._write_best(name, record)
+        save_best(((record, self._best_files(name, record)) for name, record in best.items()), self.data,
+                  self.runner.engine)  # fmt: skip
         seeds = self._repeat(best)
         splits = self._on_other_splits(best) if self.experiment.redraw_splits else {}
         own = {
@@ -191,10 +191,10 @@ class DatasetRuns:
         studies = search(self.runner, lambda _: self.plan.datamodule, by_study, open_storage())
         return {arm: run_ids(studies[study]) for arm, study in names.items()}
 
-    def _write_best(self, name: str, record: RunRecord) -> None:
-        """Write a chosen configuration for ``fit``, and its head, for the arm and for those derived from one head."""
+    def _best_files(self, name: str, record: RunRecord) -> list[BestFiles]:
+        """Where a chosen configuration goes for ``fit``, with its head, for the arm and for those derived from it."""
         own = [arm for arm in self.arms.every if (arm.derived_from or arm.name) == name and not arm.ensemble]
-        files = [
+        return [
             BestFiles(
                 self.experiment.folder / f"best-{self.data.name}-{arm.name}.yaml",
                 f"# run {record.id}\n{self.plan.fit_config(record.run_spec, arm.calibration)}",
@@ -202,7 +202,6 @@ class DatasetRuns:
             )
             for arm in own
         ]
-        save_best(files, self.data, record, self.runner.engine)
 
     def _repeat(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
         """Train each arm's chosen configuration with every seed on the fixed split, and judge it."""

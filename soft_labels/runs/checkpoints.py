@@ -1,6 +1,6 @@
 """A head that any engine trained, as the checkpoint that ``test`` and ``predict`` take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from soft_labels.runs.record import RunRecord
 from soft_labels.training.best import WholeFileIO
 from soft_labels.training.lightning_engine import loaders_of, module_of
 from soft_labels.training.predict import predict
-from soft_labels.training.spec import Engine, RunResult, head_of
+from soft_labels.training.spec import Engine, RunResult, RunSpec, head_of
 from soft_labels.training.trainer import quiet
 
 
@@ -60,19 +60,23 @@ class BestFiles:
         return path.with_suffix(".ckpt").is_file() and path.is_file() and path.read_text(encoding="utf-8") == self.text
 
 
-def save_best(files: Sequence[BestFiles], data: EmbeddedDataset, record: RunRecord, engine: Engine) -> None:
-    """Write a chosen run's configurations and, beside each, its head; what is there already is left as it is.
+def save_best(chosen: Iterable[tuple[RunRecord, Sequence[BestFiles]]], data: EmbeddedDataset, engine: Engine) -> None:
+    """Write chosen runs' configurations and, beside each, its head; what is there already is left as it is.
 
     Args:
-        files: The run's own and, where other arms are derived from it, theirs.
-        data: What it was trained on.
-        record: The run; it is trained once more, since records hold no weights.
+        chosen: Each run with its own files and, where other arms are derived from it, theirs. It is trained once more,
+            since records hold no weights.
+        data: What they were trained on.
         engine: What trains.
     """
-    missing = [one for one in files if not one.there]
-    if not missing:
-        return
-    (result,) = engine.train(data, [record.run_spec], keep_heads=True)
-    for one in missing:
-        save_checkpoint(data, result, one.path.with_suffix(".ckpt"), one.calibration)
-        write_text(one.path, one.text)
+    missing: dict[RunSpec, list[BestFiles]] = {}
+    for record, files in chosen:
+        for one in files:
+            if not one.there:
+                missing.setdefault(record.run_spec, []).append(one)
+    specs = list(missing)
+    with engine.at_work() as start:
+        for place, result in start(data, specs, keep_heads=True):
+            for one in missing[specs[place]]:
+                save_checkpoint(data, result, one.path.with_suffix(".ckpt"), one.calibration)
+                write_text(one.path, one.text)

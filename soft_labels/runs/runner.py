@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -14,17 +16,21 @@ from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SplitName
 from soft_labels.errors import TrainingError
 from soft_labels.files import NamedLock
+from soft_labels.progress import counting
 from soft_labels.runs.predictions import JUDGED_PARTS, Observations, kept, logits_digest, observations, observed_digest
 from soft_labels.runs.record import SCHEMA, RunRecord, environment, rounded, run_id
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.predict import predict
-from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec, head_of
+from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec, Start, head_of
 
+_AHEAD = 1  # bundles that train on while the results of another are written
 logger = logging.getLogger(__name__)
 
 
 class Runner:
-    """Trains specs bundle by bundle; one is written when all its runs are done, so that a killed run loses one bundle.
+    """Trains specs bundle by bundle, and writes one when all its runs are done.
+
+    The next bundle trains on while one is written, so that a run that is killed loses two at most.
 
     Any number of processes may run the same specs on one folder: each takes bundles that no other has, and returns when
     all are done. The lock of a process that was killed is free again.
@@ -78,16 +84,17 @@ class Runner:
         known = self.store.read()
         ids = [kind.ids(task) for task in tasks]
         bundles = [
-            bundle for task, own in zip(tasks, ids, strict=True) for bundle in self._missing(task, own, known, owner)
+            bundle
+            for task, own in zip(tasks, ids, strict=True)
+            for bundle in self._missing(task, own, known, kind, owner)
         ]
-        for wait in (False, True):  # first what nobody else is training, then what others leave or have left
-            for bundle in bundles:
-                self._claim(bundle, wait, kind)
+        if bundles:
+            self._train_all(bundles)
         records = self.store.read() if bundles else known
         return [[records[key] for key in own] for own in ids]
 
     def _missing(
-        self, task: "Task", ids: Sequence[str], known: Mapping[str, RunRecord], owner: str | None
+        self, task: "Task", ids: Sequence[str], known: Mapping[str, RunRecord], kind: "_Kind", owner: str | None
     ) -> list["_Bundle"]:
         """The bundles of a task that are not all known."""
         distinct = sorted(dict(zip(reversed(ids), reversed(range(len(ids))), strict=True)).values())
@@ -97,37 +104,68 @@ class Runner:
             if positions:
                 digest = hashlib.sha256("".join(ids[position] for position in positions).encode()).hexdigest()[:12]
                 name = f"{task.data.name}-{digest}{'' if owner is None else f'-{owner}'}"
-                found.append(_Bundle(name, task, positions))
+                found.append(_Bundle(name, task, positions, kind))
         return found
 
-    def _claim(self, bundle: "_Bundle", wait: bool, kind: "_Kind") -> None:
-        """Train a bundle that is not done, unless another process is at it."""
+    def _train_all(self, bundles: Sequence["_Bundle"]) -> None:
+        """Train first what nobody else is training, then what others leave or have left."""
         self.store.folder.mkdir(parents=True, exist_ok=True)
+        runs = sum(len(bundle.positions) for bundle in bundles)
+        with counting(runs, "heads trained") as advance, self.engine.at_work() as start, ExitStack() as claims:
+            left = list(bundles)
+            for wait in (False, True):
+                under_way: deque[_UnderWay] = deque()
+                of_others = []
+                for bundle in left:
+                    begun = self._begin(bundle, start, claims, wait)
+                    if begun is None:
+                        of_others.append(bundle)
+                    else:
+                        under_way.append(begun)
+                    while len(under_way) > (0 if wait else _AHEAD):
+                        self._finish(under_way.popleft(), advance)
+                for begun in under_way:
+                    self._finish(begun, advance)
+                left = of_others
+
+    def _begin(self, bundle: "_Bundle", start: Start, claims: ExitStack, wait: bool) -> "_UnderWay | None":
+        """Claim a bundle and begin to train it, if it is not done; ``None`` where another process is at it."""
+        claim = claims.enter_context(ExitStack())
         try:
-            with NamedLock(self.store.folder / f".{bundle.name}.lock", blocking=wait):
-                if not self.store.has(bundle.name):
-                    self._train(bundle, kind)
+            claim.enter_context(NamedLock(self.store.folder / f".{bundle.name}.lock", blocking=wait))
         except Timeout:
             logger.info("%s: another process trains these runs", bundle.name)
+            return None
+        if self.store.has(bundle.name):
+            return _UnderWay(bundle, claim, None)
+        kind, specs = bundle.kind, [bundle.task.specs[position] for position in bundle.positions]
+        hook = kind.hook(bundle.positions)
+        training = start(bundle.task.data, specs, monitor_test=kind.judged, keep_heads=kind.judged, after_epoch=hook)
+        return _UnderWay(bundle, claim, training)
 
-    def _train(self, bundle: "_Bundle", kind: "_Kind") -> None:
-        """Train one bundle and write it."""
-        data = bundle.task.data
-        results = self.engine.train(
-            data,
-            [bundle.task.specs[position] for position in bundle.positions],
-            monitor_test=kind.judged,
-            keep_heads=kind.judged,
-            after_epoch=kind.hook(bundle.positions),
-        )
+    def _finish(self, begun: "_UnderWay", advance: Callable[[int], None]) -> None:
+        """Wait for the results of a bundle, write them, and give the bundle free."""
+        with begun.claim:
+            if begun.results is None:
+                advance(len(begun.bundle.positions))
+                return
+            found = {}
+            for place, result in begun.results:
+                found[place] = result
+                advance(1)
+            self._write(begun.bundle, [found[place] for place in range(len(found))])
+
+    def _write(self, bundle: "_Bundle", results: Sequence[RunResult]) -> None:
+        """Write what came of one bundle."""
+        data, kind = bundle.task.data, bundle.kind
         observed = observations(data.dataset) if kind.judged else None
         described = data.record()
         records, logits = [], {}
         for result in results:
             key = kind.id_of(result.spec, described)
             if kind.judged:
-                found = _finite(judged_logits(data, result), data, result)
-                logits[key] = {part: kept(each) for part, each in found.items()}
+                judged = _finite(judged_logits(data, result), data, result)
+                logits[key] = {part: kept(each) for part, each in judged.items()}
             records.append(self._record(key, described, result, kind, observed, logits.get(key)))
         self.store.add(bundle.name, records, logits, observed)
 
@@ -225,6 +263,15 @@ class _Bundle(NamedTuple):
     name: str
     task: Task
     positions: list[int]
+    kind: _Kind
+
+
+class _UnderWay(NamedTuple):
+    """A bundle that is claimed, and its results as they come; ``None`` where it was done before."""
+
+    bundle: _Bundle
+    claim: ExitStack
+    results: Iterator[tuple[int, RunResult]] | None
 
 
 def judged_logits(data: EmbeddedDataset, result: RunResult) -> dict[SplitName, Tensor]:

@@ -11,18 +11,17 @@ from torch import Tensor
 from soft_labels.data import EmbeddedDataModule
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.metrics import core_names
-from soft_labels.progress import tracked
 from soft_labels.training import module
 from soft_labels.training.module import SoftLabelModule
 from soft_labels.training.objectives import Objective
-from soft_labels.training.spec import Ending, EpochHook, RunResult, RunSpec, check_honoured
+from soft_labels.training.spec import Ending, Engine, EpochHook, RunResult, RunSpec, check_honoured
 from soft_labels.training.trainer import TRAINER_DEFAULTS, IdleProfiler, device_of, quiet
 
 # Fields of a spec that this engine trains with beside the module's.
 HONOURED = (*module.HONOURED, "batch_size", "max_epochs", "patience", "min_delta")
 
 
-class LightningEngine:
+class LightningEngine(Engine):
     """Trains specs by ``Trainer.fit``, with the callbacks and the rule of ``soft-labels fit``.
 
     Args:
@@ -56,7 +55,7 @@ class LightningEngine:
             check_honoured("the lightning engine", HONOURED, spec)
             Objective(spec).check(data.ordinal)
         results = []
-        for position, spec in tracked(enumerate(specs), len(specs), "heads trained"):
+        for position, spec in enumerate(specs):
             recorder = _Recorder(position, after_epoch, keep_heads)
             with quiet():
                 self._fit(loaders_of(data, spec, monitor_test), spec, recorder)

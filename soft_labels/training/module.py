@@ -108,7 +108,7 @@ class SoftLabelModule(LightningModule):
             self.split_metrics[_TO_CALIBRATE] = _Held()
         self._judged_by = self._objective.judged_by(data.dataset.observed)
         if stage == "fit" and self.spec.standardize:
-            self.head.set_feature_statistics(*data.feature_statistics())
+            self.head.set_feature_statistics(*data.feature_statistics)
         if stage == "fit" and isinstance(self.head, SolvedHead):
             self._solve(self.head, data)
 

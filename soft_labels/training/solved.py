@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
@@ -20,32 +21,48 @@ logger = logging.getLogger(__name__)
 _MOST_ITERATIONS, _FLAT = 5_000, 1e-8
 
 
-class _PrincipalAxes:
-    """Orthonormal directions that items spread along, without those along which they hardly do.
+class _Latest:
+    """What took long to compute of some tensors, kept for the latest of them.
 
-    A search solves again and again on the same items, at times in several threads, so the latest ones are kept.
+    A search solves again and again on the same items, at times in several threads.
+
+    Args:
+        compute: What is computed.
+        most: How many results are kept.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, compute: Callable[..., tuple[Tensor, ...]], most: int) -> None:
+        self._compute = compute
         self._most = most
-        self._kept: dict[bytes, tuple[Tensor, Tensor, Tensor]] = {}
+        self._kept: dict[bytes, tuple[Tensor, ...]] = {}
         self._lock = Lock()
 
-    def of(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of float64 items ``[n, D]``: the axes ``[r, D]``, items on them ``[n, r]``, their summed squares ``[r]``."""
-        hasher = hashlib.sha256(repr(items.shape).encode())
-        hasher.update(items.contiguous().numpy().data)
+    def of(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The result for these tensors."""
+        hasher = hashlib.sha256()
+        for tensor in tensors:
+            hasher.update(repr((tensor.dtype, tensor.shape)).encode())
+            hasher.update(tensor.contiguous().numpy().data)
         key = hasher.digest()
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = _axes(items)
+                self._kept[key] = self._compute(*tensors)
                 while len(self._kept) > self._most:
                     del self._kept[next(iter(self._kept))]
             return self._kept[key]
 
 
-def _axes(items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """By eigenvectors of the smaller of two squares, which takes a fraction of a singular value decomposition."""
+def _axes(items: Tensor) -> tuple[Tensor, ...]:
+    """Orthonormal directions that items spread along, without those along which they hardly do.
+
+    By eigenvectors of the smaller of two squares, which takes a fraction of a singular value decomposition.
+
+    Args:
+        items: float64 ``[n, D]``.
+
+    Returns:
+        The axes ``[r, D]``, items on them ``[n, r]``, their summed squares ``[r]``.
+    """
     rows, columns = items.shape
     span, within = (None, items) if rows >= columns else torch.linalg.qr(items.T)
     within = within if span is None else within.T
@@ -55,7 +72,14 @@ def _axes(items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (turn if span is None else span @ turn).T, turned, turned.square().sum(0)
 
 
-_AXES = _PrincipalAxes(most=2)
+def _apart(features: Tensor, items: Tensor) -> tuple[Tensor, ...]:
+    """Euclidean distances ``[B, n]``, float64."""
+    return (torch.cdist(features.double(), items.double()),)
+
+
+_AXES = _Latest(_axes, most=2)
+_APART = _Latest(_apart, most=4)  # training and validation items, standardised or not
+_MOST_PAIRS = 2**23  # whose distances are kept: 64 MiB
 
 
 class SolvedHead(Head, ABC):
@@ -181,7 +205,9 @@ class NeighboursHead(SolvedHead):
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
         """Logarithms of the shares, ``[B, C]``, of features ``[B, D]``."""
-        apart = torch.cdist(self.standardised(features).double(), self.items.double())
+        inputs = self.standardised(features)
+        distances = _APART.of if len(inputs) * len(self.items) <= _MOST_PAIRS else _apart
+        (apart,) = distances(inputs, self.items)
         nearest = apart.topk(min(self.neighbours, len(self.items)), largest=False).indices
         weights = self.weights[nearest]
         shares = (weights[..., None] * self.dists[nearest]).sum(-2) + self.marginal

@@ -52,7 +52,7 @@ def _solved(data: EmbeddedDataset, spec: RunSpec) -> Head:
     head = spec.kind.make(data.embedding_dim, data.num_classes, spec)
     assert isinstance(head, SolvedHead)  # noqa: S101 (as its kind says)
     if spec.standardize:
-        head.set_feature_statistics(*data.feature_statistics())
+        head.set_feature_statistics(*data.feature_statistics)
     rows = data.dataset.rows("train")
     aim = Objective(spec).trained_by(data.dataset.observed, spec.seed, 0).take(rows)
     head.solve(torch.cat(list(data.features.batches(rows.numpy()))), aim)

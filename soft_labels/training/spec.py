@@ -1,9 +1,11 @@
 """One training run: what it is told (its spec) and what it leaves (its result), whichever engine trains it."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
@@ -228,11 +230,16 @@ def head_of(data: EmbeddedDataset, result: RunResult) -> Head:
     return head
 
 
-class Engine(Protocol):
+# Begins to train some specs of some data, and gives each result with the place of its spec, as it comes.
+Start = Callable[..., Iterator[tuple[int, RunResult]]]
+
+
+class Engine(ABC):
     """Trains specs on one data set; every engine gives the same results to float tolerance."""
 
     name: str
 
+    @abstractmethod
     def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
         """Positions of the specs that had better be trained by one call, so that work can be written down bit by bit.
 
@@ -240,8 +247,8 @@ class Engine(Protocol):
             data: The data.
             specs: What to train.
         """
-        ...
 
+    @abstractmethod
     def train(
         self,
         data: EmbeddedDataset,
@@ -264,4 +271,13 @@ class Engine(Protocol):
         Raises:
             ConfigError: A spec has a field that the engine does not honour, or a loss that the classes do not define.
         """
-        ...
+
+    @contextmanager
+    def at_work(self) -> Iterator[Start]:
+        """Within it, what has been started trains on while the results of something else are seen to.
+
+        Returns:
+            What starts a training: it takes what :meth:`train` does. Here each begins when its results are asked for;
+            what has not ended with the block is given up.
+        """
+        yield lambda *data, **settings: enumerate(self.train(*data, **settings))

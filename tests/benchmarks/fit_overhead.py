@@ -40,7 +40,7 @@ EVALUATED: tuple[SplitName, ...] = ("val", "test")
 def bare(data: EmbeddedDataset, epochs: int, batch_size: int, fused: bool) -> None:
     """The plain loop."""
     head = MLPHead(data.embedding_dim, CLASSES, HIDDEN, DROPOUT, seed=0)
-    head.set_feature_statistics(*data.feature_statistics())
+    head.set_feature_statistics(*data.feature_statistics)
     optimizer = torch.optim.Adam(head.parameters(), lr=LR, fused=fused)
     everything = torch.arange(len(data.dataset.data))
     features, (_, dist, label, _) = data.features[everything], data.dataset.observed

@@ -46,10 +46,10 @@ def test_a_redrawn_split_shares_features_and_leaves_the_first_alone(data: Embedd
 
 def test_feature_statistics_are_those_of_the_training_split(data: EmbeddedDataset) -> None:
     train = data.features[data.dataset.rows("train")].double().numpy()
-    mean, scale = data.feature_statistics()
+    mean, scale = data.feature_statistics
     np.testing.assert_allclose(mean, train.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(scale, train.std(axis=0), atol=1e-6)
-    assert not torch.equal(data.redrawn(7).feature_statistics()[0], mean)
+    assert not torch.equal(data.redrawn(7).feature_statistics[0], mean)
 
 
 def test_pairs_are_joined_after_or_before_the_encoder(tiny_chaosnli_root: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_features_over_the_memory_limit_stay_on_disk_and_train_alike(tmp_path: P
     for ours, theirs in zip(small.train_dataloader(), large.train_dataloader(), strict=True):
         assert torch.equal(ours.features, theirs.features)
         assert torch.equal(ours.rows, theirs.rows)
-    statistics = zip(small.embedded.feature_statistics(), large.embedded.feature_statistics(), strict=True)
+    statistics = zip(small.embedded.feature_statistics, large.embedded.feature_statistics, strict=True)
     for ours_part, theirs_part in statistics:
         assert torch.equal(ours_part, theirs_part)
 

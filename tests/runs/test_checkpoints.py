@@ -70,7 +70,7 @@ def test_the_best_run_is_written_with_its_head_once(data: EmbeddedDataset, tmp_p
     path, derived = tmp_path / "best-soft.yaml", tmp_path / "best-soft_t.yaml"
     files = [BestFiles(path, "# this run\n"), BestFiles(derived, "# this run\n", "temperature")]
     asked = engine.work.asked
-    save_best(files, data, record, engine)
+    save_best([(record, files)], data, engine)
     assert path.read_text() == "# this run\n"
     (once,) = [engine.work.asked - asked]
     loaded = SoftLabelModule.load_from_checkpoint(derived.with_suffix(".ckpt"), weights_only=True)
@@ -81,8 +81,8 @@ def test_the_best_run_is_written_with_its_head_once(data: EmbeddedDataset, tmp_p
     assert (loaded.hparams["calibration"], plain.hparams["calibration"]) == ("temperature", "none")
     assert engine.work.asked - asked == 2 * once, "both files from one training, and the training above"
     written, asked = path.with_suffix(".ckpt").stat().st_mtime_ns, engine.work.asked
-    save_best(files, data, record, engine)
+    save_best([(record, files)], data, engine)
     assert (path.with_suffix(".ckpt").stat().st_mtime_ns, engine.work.asked) == (written, asked)
-    save_best([BestFiles(path, "# another\n"), files[1]], data, record, engine)
+    save_best([(record, [BestFiles(path, "# another\n"), files[1]])], data, engine)
     assert path.read_text() == "# another\n"
     assert path.with_suffix(".ckpt").stat().st_mtime_ns > written

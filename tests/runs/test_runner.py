@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from soft_labels.runs.record import run_id
 from soft_labels.runs.runner import Pruning, Runner, Task, judged_logits
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.population import PopulationEngine
-from soft_labels.training.spec import RunResult, RunSpec
+from soft_labels.training.spec import RunResult, RunSpec, Start
 from tests.toys import SeededData, SeededEncoder
 
 SPEC = RunSpec(hidden_width=8, lr=1e-2, max_epochs=3, seed=4)
@@ -32,9 +33,17 @@ class Counting(PopulationEngine):
     def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
         return [[position] for position in range(len(specs))]
 
-    def train(self, data: EmbeddedDataset, specs: Sequence[RunSpec], **settings: Any) -> list[RunResult]:
-        self.trained += specs
-        return super().train(data, specs, **settings)
+    @contextmanager
+    def at_work(self) -> Iterator[Start]:
+        with super().at_work() as start:
+
+            def noted(
+                data: EmbeddedDataset, specs: Sequence[RunSpec], **settings: Any
+            ) -> Iterator[tuple[int, RunResult]]:
+                self.trained += specs
+                return start(data, specs, **settings)
+
+            yield noted
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +100,44 @@ def test_other_data_are_other_runs(data: EmbeddedDataset, tmp_path: Path) -> Non
     assert len(list(tmp_path.glob("observed-*.parquet"))) == 2
     assert runner.run_all(tasks, judged=True) == [[one], [other]]
     assert len(engine.trained) == 2
+
+
+def test_the_next_bundle_trains_while_one_is_written(
+    data: EmbeddedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, store = Counting(), RecordStore(tmp_path)
+    began: list[int] = []
+    add = store.add
+
+    def noted(*written: Any) -> None:
+        began.append(len(engine.trained))
+        add(*written)
+
+    monkeypatch.setattr(store, "add", noted)
+    records = Runner(store, engine).run(data, SPECS)
+    assert [record.run_spec for record in records] == SPECS
+    assert began == [2, 3, 3], "bundles that had begun when one was written"
+
+
+def test_after_an_error_bundles_are_free_and_what_was_written_stays(data: EmbeddedDataset, tmp_path: Path) -> None:
+    class Breaking(Counting):
+        @contextmanager
+        def at_work(self) -> Iterator[Start]:
+            with super().at_work() as start:
+
+                def broken(data: EmbeddedDataset, specs: list[RunSpec], **settings: Any) -> Iterator[Any]:
+                    yield from start(data, specs, **settings)
+                    if specs[0] == SPECS[1]:
+                        raise TrainingError("broke down")
+
+                yield broken
+
+    with pytest.raises(TrainingError, match="broke down"):
+        Runner(RecordStore(tmp_path), Breaking()).run(data, SPECS)
+    assert [record.run_spec for record in RecordStore(tmp_path).read().values()] == SPECS[:1]
+    again = Counting()
+    assert [record.run_spec for record in Runner(RecordStore(tmp_path), again).run(data, SPECS)] == SPECS
+    assert again.trained == SPECS[1:]
 
 
 def test_what_may_prune_a_run_is_part_of_it(data: EmbeddedDataset, tmp_path: Path) -> None:

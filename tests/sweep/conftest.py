@@ -5,11 +5,11 @@ import pytest
 
 from soft_labels.data import AnnotationDataModule
 from soft_labels.data.embedded import EmbeddedDataset
-from soft_labels.training.spec import EpochHook, RunResult, RunSpec
+from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec
 from tests.toys import SeededData, SeededEncoder
 
 
-class ByFormula:
+class ByFormula(Engine):
     """An engine whose validation loss is written down below, so that a search costs nothing."""
 
     name = "formula"

@@ -101,7 +101,7 @@ def test_standardising_is_the_specs_choice(data: EmbeddedDataset) -> None:
     on, off = ENGINE.train(data, [QUICK, RunSpec(hidden_width=8, standardize=False)], keep_heads=True)
     assert on.state is not None
     assert off.state is not None
-    assert torch.equal(on.state["feature_mean"], data.feature_statistics()[0])
+    assert torch.equal(on.state["feature_mean"], data.feature_statistics[0])
     assert torch.equal(off.state["feature_mean"], torch.zeros(data.embedding_dim))
 
 

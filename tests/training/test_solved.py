@@ -129,19 +129,35 @@ def test_axes_are_orthonormal_and_hold_all_of_the_items(rows: int, columns: int,
     torch.testing.assert_close(squares.sqrt().sort(descending=True).values, torch.linalg.svdvals(items)[:rank])
 
 
-def test_the_same_items_are_decomposed_once_and_others_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_took_long_is_computed_once_for_the_same_items_and_anew_for_others() -> None:
     decomposed: list[Tensor] = []
-    decompose = solved_module._axes
 
-    def counted(items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def counted(items: Tensor) -> tuple[Tensor, ...]:
         decomposed.append(items)
-        return decompose(items)
+        return solved_module._axes(items)
 
-    monkeypatch.setattr(solved_module, "_axes", counted)
-    axes = solved_module._PrincipalAxes(most=2)
+    axes = solved_module._Latest(counted, most=2)
     one, two, three = torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(0)).double()
     for items in (one, one.clone(), two, one, three):
-        torch.testing.assert_close(axes.of(items)[0], decompose(items)[0])
+        torch.testing.assert_close(axes.of(items)[0], solved_module._axes(items)[0])
     assert len(decomposed) == 3
     axes.of(one)
     assert len(decomposed) == 4, "the oldest is not kept"
+
+
+@pytest.mark.parametrize("most_pairs", [0, 2**23])
+def test_neighbours_are_the_same_whether_their_distances_are_kept(
+    monkeypatch: pytest.MonkeyPatch, most_pairs: int
+) -> None:
+    monkeypatch.setattr(solved_module, "_MOST_PAIRS", most_pairs)
+    generator = torch.Generator().manual_seed(0)
+    features, queries = torch.randn(40, 5, generator=generator), torch.randn(7, 5, generator=generator)
+    dist = torch.rand(40, 3, generator=generator).softmax(-1)
+    for neighbours in (1, 6, 6):
+        head = NeighboursHead(5, 3, neighbours)
+        head.solve(features, Aim(dist))
+        by_hand = [
+            dist[np.argsort(np.linalg.norm(features.numpy() - query, axis=1))[:neighbours]].sum(0) + head.marginal
+            for query in queries.numpy()
+        ]
+        torch.testing.assert_close(head(queries).exp(), torch.stack(by_hand) / (neighbours + 1))

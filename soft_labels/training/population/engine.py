@@ -2,22 +2,22 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
 
 import torch
 
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import ConfigError
-from soft_labels.progress import tracked
 from soft_labels.training.heads import BYTES_TO_TRAIN, numbers_of
 from soft_labels.training.objectives import Objective
 from soft_labels.training.population.program import Member, PopulationData, Program
 from soft_labels.training.solved_runs import solved_runs
-from soft_labels.training.spec import EpochHook, RunResult, RunSpec, check_honoured
+from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec, Start, check_honoured
 from soft_labels.training.trainer import device_of
 
 # Fields of a spec that a program trains with; a field that is new is refused until it is honoured and named here.
@@ -46,7 +46,7 @@ class Work:
     done: int = 0
 
 
-class PopulationEngine:
+class PopulationEngine(Engine):
     """Trains many specs at once.
 
     A member's curve is that of the same spec alone, to float tolerance, whatever its neighbours. Runs that are equal
@@ -96,6 +96,33 @@ class PopulationEngine:
         after_epoch: EpochHook | None = None,
     ) -> list[RunResult]:
         """See :class:`~soft_labels.training.spec.Engine`; with ``after_epoch`` programs run one by one, in order."""
+        with self.at_work() as start:
+            found = dict(start(data, specs, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=after_epoch))
+        return [found[position] for position in range(len(specs))]
+
+    @contextmanager
+    def at_work(self) -> Iterator[Start]:
+        """See :class:`~soft_labels.training.spec.Engine`; programs of all that was started share the workers."""
+        stop = Event()
+        with _one_thread_each(self.device), ThreadPoolExecutor(self.workers) as pool:
+            try:
+                yield partial(self._start, pool, stop)
+            finally:  # after an error or Ctrl-C nobody waits for programs that are under way
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _start(
+        self,
+        pool: Executor,
+        stop: Event,
+        data: EmbeddedDataset,
+        specs: Sequence[RunSpec],
+        *,
+        monitor_test: bool = False,
+        keep_heads: bool = False,
+        after_epoch: EpochHook | None = None,
+    ) -> Iterator[tuple[int, RunResult]]:
+        """Hand all programs to the workers; where there is a hook, each is run here when its results are asked for."""
         for spec in specs:
             check_honoured("the population engine", HONOURED, spec)
             Objective(spec).check(data.ordinal)
@@ -103,8 +130,6 @@ class PopulationEngine:
             standardize: PopulationData(data, standardize, self.device)
             for standardize in {spec.standardize for spec in specs if not spec.kind.solved}
         }
-        results: dict[int, RunResult] = {}
-        stop = Event()
 
         def run(positions: list[int]) -> tuple[list[RunResult], int]:
             own = [specs[position] for position in positions]
@@ -116,22 +141,21 @@ class PopulationEngine:
             return program.train(), program.member_steps
 
         plan = self.programs(data, specs)
-        workers = 1 if after_epoch is not None else self.workers
-        with _one_thread_each(self.device), ThreadPoolExecutor(workers) as pool:
-            try:
-                done = tracked(pool.map(run, plan), len(plan), "programs of heads trained")
-                for positions, (own, member_steps) in zip(plan, done, strict=True):
-                    results.update(zip(positions, own, strict=True))
-                    self.work.done += member_steps
-            finally:
-                stop.set()  # after an error or Ctrl-C nobody waits for programs that are under way
-        train_items = len(data.dataset.split.train)
-        self.work.asked += sum(
-            len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size)
-            for result in results.values()
-            if not result.spec.kind.solved
-        )
-        return [results[position] for position in range(len(specs))]
+        done = map(run, plan) if after_epoch is not None else pool.map(run, plan)
+        return self._results(plan, done, len(data.dataset.split.train))
+
+    def _results(
+        self, plan: list[list[int]], done: Iterable[tuple[list[RunResult], int]], train_items: int
+    ) -> Iterator[tuple[int, RunResult]]:
+        """Each result with the place of its spec, program by program."""
+        for positions, (own, member_steps) in zip(plan, done, strict=True):
+            self.work.done += member_steps
+            self.work.asked += sum(
+                len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size)
+                for result in own
+                if not result.spec.kind.solved
+            )
+            yield from zip(positions, own, strict=True)
 
     def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
         """Whole programs, two for each worker."""

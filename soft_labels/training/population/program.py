@@ -43,7 +43,7 @@ class PopulationData:
         self.observed = data.dataset.observed
         self._features = data.features
         zeros = (torch.zeros(self.width), torch.ones(self.width))
-        self.statistics = data.feature_statistics() if standardize else zeros
+        self.statistics = data.feature_statistics if standardize else zeros
         self.majority_label = self.observed.majority_label.to(device)
         self.rows: dict[SplitName, Tensor] = {part: data.dataset.rows(part) for part in SPLIT_NAMES}
         everything = torch.arange(len(self._features))

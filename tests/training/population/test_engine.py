@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_neighbours_chunks_and_workers_change_nothing(data: EmbeddedDataset, chu
 def double_precision(data: EmbeddedDataset, spec: RunSpec) -> list[float]:
     """Validation losses of the spec by autograd in float64."""
     head = MLPHead(WIDTH, CLASSES, spec.hidden_width, spec.dropout, spec.seed)
-    head.set_feature_statistics(*data.feature_statistics())
+    head.set_feature_statistics(*data.feature_statistics)
     head.double()
     optimizer = torch.optim.Adam(head.parameters(), lr=spec.lr, weight_decay=spec.weight_decay)
     features = data.features[torch.arange(len(data.dataset.data))].double()
@@ -175,3 +176,31 @@ def test_on_a_cpu_a_program_of_wide_heads_is_small_enough_for_its_cache(data: Em
 def test_an_engine_without_room_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1, got 0"):
         PopulationEngine(chunk=0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_started_together_gives_what_each_gives_alone(data: EmbeddedDataset, workers: int) -> None:
+    engine = PopulationEngine(accelerator="cpu", workers=workers, chunk=2)
+    other = data.redrawn(7)
+    with engine.at_work() as start:
+        assert torch.get_num_threads() == 1
+        both = [start(data, DIFFERENT[:4]), start(other, DIFFERENT[:4])]
+        found = [dict(one) for one in reversed(both)]
+    for on, results in zip((other, data), found, strict=True):
+        own = [results[place] for place in range(4)]
+        assert_same_runs(own, engine.train(on, DIFFERENT[:4]), atol=0)
+
+
+def test_what_nobody_waits_for_is_given_up(data: EmbeddedDataset) -> None:
+    engine, queued = PopulationEngine(accelerator="cpu", workers=1), []
+
+    def interrupted() -> None:
+        with engine.at_work() as start:
+            start(data, [replace(QUICK, max_epochs=10**6, patience=10**6)])
+            queued.append(start(data, [RunSpec(head="logistic")]))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(CancelledError):
+        next(queued[0])

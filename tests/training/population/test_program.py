@@ -62,7 +62,7 @@ def test_the_state_is_the_best_epochs(data: EmbeddedDataset) -> None:
 def test_prepared_features_are_standardised_and_carry_ones(tmp_path: Path, limit: int) -> None:
     data = SeededData(80, encoder=SeededEncoder(6), store=tmp_path, memory_limit_mb=limit).embedded
     rows = data.dataset.rows("val")
-    mean, scale = data.feature_statistics()
+    mean, scale = data.feature_statistics
     prepared = PopulationData(data, True, CPU)
     torch.testing.assert_close(prepared[rows][:, : data.embedding_dim], (data.features[rows] - mean) / scale)
     assert torch.equal(prepared[rows][:, data.embedding_dim], torch.ones(len(rows)))
