@@ -274,9 +274,8 @@ def write_logits(path: Path, runs: Mapping[str, Logits], observed: Observations)
             {
                 "part": [part] * len(observed[part].uids),
                 "uid": list(observed[part].uids),
-                _STEPS_COLUMN: torch.stack([_steps(logits[part]) for logits in runs.values()], dim=1).tolist(),
-            },
-            schema_overrides={_STEPS_COLUMN: pl.List(pl.List(pl.Int32))},
+                _STEPS_COLUMN: _lists(torch.stack([_steps(logits[part]) for logits in runs.values()], dim=1).numpy()),
+            }
         )
         for part in JUDGED_PARTS
     ]
@@ -318,8 +317,11 @@ def _whole(counts: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def _lists(rows: NDArray[Any]) -> pl.Series:
-    """A column of lists, which every reader of Parquet knows."""
-    return pl.Series(rows).arr.to_list()
+    """A column of lists, or of lists of lists, which every reader of Parquet knows."""
+    kind = pl.Series(rows.ravel()).dtype
+    for _ in rows.shape[1:]:
+        kind = pl.List(kind)
+    return pl.Series(rows).cast(kind)
 
 
 def _matrix(column: pl.Series, dtype: Any) -> NDArray[Any]:
