@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from soft_labels.palette import ARMS, Look, look
 from soft_labels.report.content import Key
 from soft_labels.report.evidence import Evidence
-from soft_labels.report.formats import listed
 
 
 def looks(evidence: Evidence) -> dict[str, Look]:
@@ -30,15 +29,15 @@ def distinct(evidence: Evidence) -> dict[str, Look]:
 
 
 def left_out(evidence: Evidence, known: Collection[str] | None = None) -> str:
-    """Which arms a plane of lines has no room for; nothing where it holds all.
+    """How many arms a plane of lines has no colours for; nothing where it holds all.
 
     Args:
         evidence: The experiment.
         known: The arms that have something to draw; all by default.
     """
     there = looks(evidence) if known is None else known
-    others = [arm for arm in looks(evidence) if arm in there and arm not in distinct(evidence)]
-    return f" Not shown for want of colours: {listed(others)}." if others else ""
+    others = len(looks(evidence).keys() & set(there) - distinct(evidence).keys())
+    return f" {others} more {'arm is' if others == 1 else 'arms are'} in the tables alone." if others else ""
 
 
 def line_keys(shown: Mapping[str, Look]) -> list[Key]:
