@@ -52,6 +52,7 @@ def write_report(built: Report, out: Path) -> None:
     tables = {out / "tables" / f"{table.name}.csv": table.csv() for table in built.tables()}
     data = {out / "figures" / f"{figure.name}.csv": figure.csv() for figure in built.figures()}
     figures = {out / "figures" / f"{name}.svg": drawing.svg() for name, drawing in drawings.items()}
+    figures[out / "figures" / f"{built.picture.name}-dark.svg"] = drawings[built.picture.name].svg(dark=True)
     text = {
         out / "summary.json": built.summary,
         out / "report.md": markdown(built),

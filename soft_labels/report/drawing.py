@@ -136,15 +136,22 @@ class Drawing:
                 element.set(key, _NUMBER.sub(lambda found: f"{float(found[0]):.2f}", element.get(key, "")))
         return root
 
-    def svg(self) -> str:
-        """A file of its own: letters are text, so that a paper's editor can change them."""
+    def svg(self, *, dark: bool = False) -> str:
+        """A file of its own: letters are text, so that a paper's editor can change them.
+
+        Args:
+            dark: Whether in the colours of dark ground, for a page or a slide; a paper wants them on white.
+        """
         root = ET.fromstring(ET.tostring(self._root))  # noqa: S314, a copy
         for place, (tag, words) in enumerate((("title", self.figure.title), ("desc", self.figure.description))):
             element = ET.Element(f"{{{_SVG}}}{tag}")
             element.text = printable(words)
             root.insert(place, element)
         root.set("role", "img")
-        return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+        text = ET.tostring(root, encoding="unicode")
+        if dark:
+            text = _COLOUR.sub(lambda found: _DARK.get(found[0], found[0]), text)
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
     def pdf(self) -> bytes:
         """A file of its own, with its fonts."""
@@ -183,6 +190,7 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"#([\w.-]+)[\")]")
 _COLOUR = re.compile("#[0-9a-f]{6}")
 _VARIABLES = {colour.light: f"var(--{name})" for name, colour in NAMED.items()}
+_DARK = {colour.light: colour.dark for colour in NAMED.values()}
 
 
 def _plain(element: ET.Element, used: set[str], prefix: str) -> ET.Element:

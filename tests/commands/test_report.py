@@ -43,6 +43,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_the_command_writes_a_page_markdown_tables_and_figures(experiment: Path) -> None:
     written = files_of(experiment / "report")
     figures = {f"figures/{name}{kind}" for name in FIGURES for kind in (".csv", ".svg", ".pdf")}
+    figures.add("figures/ladder-dark.svg")
     assert {name for name in written if name.startswith("figures/")} == figures
     assert {
         "report.html",

@@ -13,6 +13,7 @@ from soft_labels.report.content import Figure, Key, Layout, Panel
 from soft_labels.report.drawing import WIDTH, Drawing, printable
 
 SVG = "{http://www.w3.org/2000/svg}"
+DARK = {colour.light: colour.dark for colour in NAMED.values()}
 
 
 def draw(axes: Axes) -> None:
@@ -61,6 +62,13 @@ def test_an_svg_file_has_a_ground_of_its_own_for_dark_pages(drawing: Drawing) ->
     assert first.get("style") == f"fill: {GROUND.light}"
     width, height = (f"{72 * inches:g}" for inches in (drawing.width, drawing.height))
     assert (first.get("d") or "").split()[:9] == ["M", "0", height, "L", width, height, "L", width, "0"]
+
+
+def test_a_file_for_dark_ground_is_the_same_drawing_in_the_other_colours(drawing: Drawing) -> None:
+    light, dark = drawing.svg(), drawing.svg(dark=True)
+    assert dark == re.sub("#[0-9a-f]{6}", lambda found: DARK.get(found[0], found[0]), light)
+    assert f"fill: {GROUND.dark}" in dark
+    assert not {colour.light for colour in NAMED.values()} & set(re.findall("#[0-9a-f]{6}", dark))
 
 
 def test_a_pdf_file_has_its_fonts_and_no_date(drawing: Drawing) -> None:
