@@ -1,6 +1,7 @@
 """The first picture: from always the average answer, over every arm, to a perfect model."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from soft_labels.experiment.index import ArmForm
 from soft_labels.palette import GROUND, INK, MUTED, RULE, Look, shortened
 from soft_labels.report.columns import as_float
 from soft_labels.report.content import Figure, Key, Layout, Panel, Row
-from soft_labels.report.drawing import POINTS, SMALL, SMALL_LETTER, TEXT, printable
+from soft_labels.report.drawing import POINTS, SMALL, SMALL_LETTER, TEXT, TOLD, printable
 from soft_labels.report.evidence import Evidence, SetEvidence
 from soft_labels.report.formats import NOT_DEFINED, number
 from soft_labels.report.looks import looks
@@ -114,7 +115,19 @@ def _end(row: Row) -> float:
 def _told(one: SetEvidence) -> list[str]:
     """What the answers are of and what the heads see."""
     annotators = number(one.index.description["annotations_per_item"], 1).removesuffix(".0")
-    return [f"{annotators} annotators an item", f"features: {one.index.encoder.split(':')[-1].split(' ')[-1]}"]
+    features = textwrap.wrap(f"features: {_features(one.index.encoder)}", TOLD)
+    return [f"{annotators} annotators an item", *features]
+
+
+def _features(encoder: str) -> str:
+    """What made the features, without the classes that read it.
+
+    Example:
+        >>> _features("SeveralEncoders packaged:lite0 + packaged:lite1"), _features("VectorFileEncoder my file.npy")
+        ('lite0 + lite1', 'my file.npy')
+    """
+    named = encoder.partition(" ")[2] or encoder
+    return " + ".join(name.rpartition(":")[2] for name in named.split(" + "))
 
 
 class _Ladder:
