@@ -25,7 +25,7 @@ ARROWS = {
     "data": "annotations distributions embeddings encoders.base encoders.installed errors files trust.draws",
     "heads": "annotations consent data distributions embeddings encoders errors files metrics progress training trust",
     "training": "annotations.base data distributions embeddings encoders.images errors files metrics palette progress",
-    "runs": "annotations data distributions errors files metrics training trust",
+    "runs": "annotations data distributions errors files metrics progress training trust",
     "sweep": "data errors files runs training",
     "experiment": "annotations data distributions errors files metrics runs sweep training trust",
     "report": "data.split errors experiment.budget experiment.index files metrics palette runs training trust",
