@@ -25,6 +25,8 @@ from soft_labels.annotations.table.words import (
 )
 from soft_labels.errors import DataError
 
+_LONGEST_ID = 80  # letters
+
 
 def fill(work: Work, guess: Guess, before: Found, columns: Sequence[str]) -> None:
     """Guess the settings that are still open.
@@ -146,7 +148,7 @@ class _Roles(LabelRoles):
         ids = [
             one for one in self.found.values() if one.kind == "scalar" and one.name not in {*texts, *self._answers()}
         ]
-        ids = [one for one in ids if one.filled == self.total and one.prose < 0.5 and one.length <= 80]
+        ids = [one for one in ids if one.filled == self.total and one.prose < 0.5 and one.length <= _LONGEST_ID]
         ids = [
             one
             for one in ids
@@ -165,10 +167,15 @@ class _Roles(LabelRoles):
         elif pair := self._composite([one.name for one in ids], texts):
             self.settings["uid_column"] = list(pair)
         else:
-            self._from_text(numbers)
+            self._from_shown(numbers)
 
-    def _from_text(self, numbers: Sequence[Column]) -> None:
-        """No column names the item; its text does."""
+    def _from_shown(self, numbers: Sequence[Column]) -> None:
+        """No other column names the item: the file of its picture does, or its text."""
+        image = self.found.get(str(self.settings.get("image_column")))
+        if image is not None and image.kind == "scalar" and image.filled == self.total and image.length <= _LONGEST_ID:
+            self.settings["uid_column"] = image.name
+            self.guess.notes.append(f"{image.name} names the item: each picture is one")
+            return
         self.settings["uid_column"] = None
         why = f"{numbers[0].name} numbers the rows" if numbers else "no column names the item"
         self.guess.doubts.append(f"{why}: rows of the same text are taken for one item (uid_column: null)")

@@ -69,8 +69,16 @@ def test_a_pair_of_texts_forms_groups_by_the_first(make_work: MakeWork) -> None:
 
 def test_an_image_is_shown_where_no_text_is(make_work: MakeWork) -> None:
     guess = guessed(make_work, {"photo": ["a.png", "a.png", "b.png", "b.png"], **REST})
-    assert (guess.settings["image_column"], guess.settings["uid_column"]) == ("photo", None)
+    assert (guess.settings["image_column"], guess.settings["uid_column"]) == ("photo", "photo")
+    assert "photo names the item: each picture is one" in guess.notes
     assert "text_column" not in guess.settings
+
+
+def test_pictures_in_cells_and_rows_without_one_name_no_item(make_work: MakeWork) -> None:
+    address = "data:image/png;base64," + "iVBORw0KGgo" * 20
+    for photos in ([address] * 4, ["a.png", "a.png", "b.png", ""]):
+        guess = guessed(make_work, {"photo": photos, **REST})
+        assert (guess.settings["image_column"], guess.settings["uid_column"]) == ("photo", None)
 
 
 def test_another_text_is_named(make_work: MakeWork) -> None:
