@@ -50,7 +50,7 @@ def pictures_of(folder: Path) -> list[Path]:
 
 
 def pictures_as_parquet(files: Sequence[Path], folder: Path) -> Path:
-    """Pictures as a table: ``image`` (the path), ``file`` and ``folder`` (their names), ``image_number``.
+    """Pictures as a table: ``image`` (the path), ``file_name``, its stem ``file``, ``folder``, ``image_number``.
 
     Args:
         files: The pictures.
@@ -64,10 +64,11 @@ def pictures_as_parquet(files: Sequence[Path], folder: Path) -> Path:
     pl.DataFrame(
         {
             "image": [str(file.absolute()) for file in files],
+            "file_name": [file.name for file in files],
             "file": [file.stem for file in files],
             "folder": [file.parent.name for file in files],
             "image_number": [None if number is None else int(number[1]) for number in numbers],
         },
-        schema={"image": pl.String, "file": pl.String, "folder": pl.String, "image_number": pl.Int64},
+        schema={**dict.fromkeys(("image", "file_name", "file", "folder"), pl.String), "image_number": pl.Int64},
     ).write_parquet(copy)
     return copy

@@ -80,7 +80,8 @@ def check_images(path: Path, uids: Sequence[str], images: Sequence[Path | bytes]
             "fetched; save the pictures and name their files"
             if web
             else f"{path}: {len(missing)} of {len(images)} images are not there, the first is {missing[0]}; "
-            "image paths are relative to the table's folder: move the table to its pictures"
+            "image paths are relative to the table's folder; name that of the pictures as a second FILE of data init, "
+            "or as items_path"
         )
     bad = [row for row, image in enumerate(images) if isinstance(image, bytes) and not _is_picture(image)]
     if bad:

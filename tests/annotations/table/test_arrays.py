@@ -73,6 +73,21 @@ def test_counts_or_annotations_and_a_folder_of_pictures_are_guessed(kind: str, p
     assert said.startswith("the classes of an array have no names" if kind == "array" else "1 rows: no row of pictures")
 
 
+@pytest.mark.parametrize("ending", [".png", ""])
+def test_annotations_that_name_files_are_joined_to_a_folder_of_pictures(
+    ending: str, pictures: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "ratings.csv"
+    labels = [(item, who, label) for item in range(3) for who, label in (("ann", "clear"), ("ben", "dark"))]
+    rows = [f"img_{item:03}{ending},{who},{label}" for item, who, label in labels]
+    path.write_text("\n".join(["picture,rater,legibility", *rows]))
+    guess = guess_table(path, pictures)
+    data = read_table(guess.path, guess.table_settings())
+    assert (data.uids, data.modality) == (tuple(f"img_{item:03}{ending}" for item in range(3)), "image")
+    assert [Path(str(one)).name for one in data.inputs] == ["img_000.png", "img_001.png", "img_002.png"]
+    assert data.label_counts.tolist() == [[1, 1]] * 3
+
+
 @pytest.mark.slow
 def test_cifar10h_is_read_item_for_item_from_its_raw_files(shared_data: Path) -> None:
     root = shared_data / "cifar10h"
