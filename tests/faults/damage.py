@@ -35,11 +35,12 @@ def flipped(path: Path) -> None:
 
 def _place_of_values(path: Path) -> int:
     """A byte within a table's largest column: much of a small file is what nobody reads."""
-    column = duckdb.execute(
-        "SELECT coalesce(dictionary_page_offset, data_page_offset), total_compressed_size FROM parquet_metadata(?) "
-        "ORDER BY total_compressed_size DESC LIMIT 1",
-        [str(path)],
-    ).fetchone()
+    with duckdb.connect() as database:  # the connection that all share would keep the rest of its answer
+        column = database.execute(
+            "SELECT coalesce(dictionary_page_offset, data_page_offset), total_compressed_size FROM parquet_metadata(?) "
+            "ORDER BY total_compressed_size DESC LIMIT 1",
+            [str(path)],
+        ).fetchone()
     assert column is not None
     start, size = column
     return int(start + 2 * size // 3)

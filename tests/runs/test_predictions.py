@@ -133,10 +133,11 @@ def test_another_tool_reads_the_files(tmp_path: Path) -> None:
     observed, runs = observed_items(), {"one": logits(1)}
     write_observed(tmp_path / "observed.parquet", observed)
     write_logits(tmp_path / "bundle.parquet", runs, observed)
-    rows = duckdb.sql(
-        f"SELECT part, uid, steps[1], label_counts, majority_label, true_dist FROM '{tmp_path}/bundle.parquet' "  # noqa: S608
-        f"JOIN '{tmp_path}/observed.parquet' USING (part, uid)"
-    ).fetchall()
+    with duckdb.connect() as database:
+        rows = database.sql(
+            f"SELECT part, uid, steps[1], label_counts, majority_label, true_dist FROM '{tmp_path}/bundle.parquet' "  # noqa: S608
+            f"JOIN '{tmp_path}/observed.parquet' USING (part, uid)"
+        ).fetchall()
     assert len(rows) == 12
     for part, uid, values, counts, label, true in rows:
         row = observed[part].uids.index(uid)
