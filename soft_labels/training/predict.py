@@ -1,13 +1,15 @@
 """The one place that asks a head about items."""
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from soft_labels.embeddings import Features
 
 
 @torch.inference_mode()
-def predict(head: nn.Module, features: Features, rows: Tensor) -> Tensor:
+def predict(head: Callable[[Tensor], Tensor], features: Features, rows: Tensor) -> Tensor:
     """Logits of some items, without dropout.
 
     Args:

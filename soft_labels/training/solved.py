@@ -94,6 +94,11 @@ class SolvedHead(Head, ABC):
             aim: What the head is trained towards, ``[n, C]`` and, where there are weights, ``[n]``.
         """
 
+    def again(self, features: Tensor) -> Tensor:
+        """What a call gives, on the CPU, of items that a search asks for again and again: what took long is kept."""
+        logits: Tensor = self(features)
+        return logits
+
 
 class LogisticHead(SolvedHead):
     """Multinomial logistic regression on distributions: a convex problem, solved to convergence.
@@ -205,9 +210,16 @@ class NeighboursHead(SolvedHead):
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
         """Logarithms of the shares, ``[B, C]``, of features ``[B, D]``."""
+        return self._shares(*_apart(self.standardised(features), self.items))
+
+    def again(self, features: Tensor) -> Tensor:
+        """The same; distances are kept, which do not depend on how many neighbours are asked for."""
         inputs = self.standardised(features)
         distances = _APART.of if len(inputs) * len(self.items) <= _MOST_PAIRS else _apart
-        (apart,) = distances(inputs, self.items)
+        return self._shares(*distances(inputs, self.items))
+
+    def _shares(self, apart: Tensor) -> Tensor:
+        """Logarithms of the shares of items ``[B, n]`` apart from those that are kept."""
         nearest = apart.topk(min(self.neighbours, len(self.items)), largest=False).indices
         weights = self.weights[nearest]
         shares = (weights[..., None] * self.dists[nearest]).sum(-2) + self.marginal

@@ -10,7 +10,6 @@ from soft_labels.data.split import SplitName
 from soft_labels.metrics import Judged
 from soft_labels.metrics.inputs import STATE_DTYPE
 from soft_labels.metrics.table import core_values
-from soft_labels.training.heads import Head
 from soft_labels.training.objectives import Objective, item_losses
 from soft_labels.training.predict import predict
 from soft_labels.training.solved import SolvedHead
@@ -47,7 +46,7 @@ def solved_runs(
     return results
 
 
-def _solved(data: EmbeddedDataset, spec: RunSpec) -> Head:
+def _solved(data: EmbeddedDataset, spec: RunSpec) -> SolvedHead:
     """The head that the training items give."""
     head = spec.kind.make(data.embedding_dim, data.num_classes, spec)
     assert isinstance(head, SolvedHead)  # noqa: S101 (as its kind says)
@@ -59,12 +58,12 @@ def _solved(data: EmbeddedDataset, spec: RunSpec) -> Head:
     return head
 
 
-def _judged(data: EmbeddedDataset, spec: RunSpec, head: Head, split: SplitName) -> dict[str, list[float]]:
+def _judged(data: EmbeddedDataset, spec: RunSpec, head: SolvedHead, split: SplitName) -> dict[str, list[float]]:
     """Loss and metrics of a split, as a trained run logs them."""
     rows, objective = data.dataset.rows(split), Objective(spec)
     observed = data.dataset.observed
     aim = objective.trained_by(observed, spec.seed, 0) if split == "train" else objective.judged_by(observed)
-    logits = predict(head, data.features, rows)
+    logits = predict(head.again, data.features, rows)
     values = {
         "loss": item_losses(objective.loss, aim.take(rows), logits).mean(dtype=STATE_DTYPE),
         **core_values(Judged(logits, observed.label_dist[rows], observed.majority_label[rows])),

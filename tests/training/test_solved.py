@@ -160,4 +160,13 @@ def test_neighbours_are_the_same_whether_their_distances_are_kept(
             dist[np.argsort(np.linalg.norm(features.numpy() - query, axis=1))[:neighbours]].sum(0) + head.marginal
             for query in queries.numpy()
         ]
-        torch.testing.assert_close(head(queries).exp(), torch.stack(by_hand) / (neighbours + 1))
+        torch.testing.assert_close(head.again(queries).exp(), torch.stack(by_hand) / (neighbours + 1))
+        assert torch.equal(head.again(queries), head(queries))
+
+
+def test_a_call_hashes_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs on accelerators, in exported graphs and over streams of items that never come again."""
+    monkeypatch.setattr(solved_module, "_APART", None)
+    head = NeighboursHead(5, 3, 2)
+    head.solve(torch.randn(6, 5), Aim(torch.rand(6, 3).softmax(-1)))
+    assert head(torch.randn(4, 5)).shape == (4, 3)
