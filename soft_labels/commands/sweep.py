@@ -18,7 +18,7 @@ from soft_labels.commands.output import json_text
 from soft_labels.commands.sweep_options import SweepOptions, parse_sweep
 from soft_labels.errors import SweepError
 from soft_labels.files import NamedLock, write_text
-from soft_labels.runs.checkpoints import BestFiles, save_best
+from soft_labels.runs.checkpoints import BestFiles, BestHeads
 from soft_labels.runs.record import RunRecord, best_record
 from soft_labels.runs.runner import Runner
 from soft_labels.runs.store import RecordStore
@@ -93,7 +93,7 @@ def sweep(options: SweepOptions) -> list[SearchOutcome]:
     engine = make_engine(options.cli.own["engine"], options.cli.config.trainer.accelerator)
     runner = Runner(RecordStore(folder / "records"), engine)
     names = {arm: f"{dataset}-{options.study}-{arm}" for arm in planned}
-    studies = search(runner, options.datamodule, {names[arm]: one for arm, one in planned.items()}, storage)
+    studies = search(runner, {names[arm]: one for arm, one in planned.items()}, storage)
     with NamedLock(runner.store.folder / ".results.lock"):  # all workers of a study end at the same time
         found = [_outcome(options, arm, studies[names[arm]], runner, folder, one) for arm, one in planned.items()]
         write_text(folder / FILE, f"{json_text(values(found))}\n")
@@ -140,7 +140,7 @@ def _outcome(
     log_trials(folder, arm, {record.id: record for record in own}.values())
     data = options.datamodule(data_choice(outcome.best_trial.params)).embedded
     files = [BestFiles(outcome.best_file, _best_text(options, study, outcome))]
-    save_best([(best, files)], data, runner.engine)
+    BestHeads([(best, files)], data).train(runner.engine)
     return outcome
 
 

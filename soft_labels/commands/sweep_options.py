@@ -197,7 +197,7 @@ class SweepOptions:
                 f"arm {arm.name} sets {', '.join(twice)}, which its search changes; leave it out of one of them"
             )
         check_honoured(f"arm {arm.name}", HONOURED, spec, spec_fields(dict.fromkeys(sweep.space)))
-        return PlannedSearch(spec, sweep)
+        return PlannedSearch(spec, sweep, self.datamodule)
 
     @property
     def study(self) -> str:

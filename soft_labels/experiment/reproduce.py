@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -21,7 +23,7 @@ from soft_labels.experiment.budget_runs import ExperimentBudget, run_budget
 from soft_labels.experiment.examples import choose_examples
 from soft_labels.experiment.index import ArmRuns, DatasetIndex, Examples, ExperimentIndex
 from soft_labels.metrics import Judged
-from soft_labels.runs.checkpoints import BestFiles, save_best
+from soft_labels.runs.checkpoints import BestFiles, BestHeads
 from soft_labels.runs.predictions import mean_logits
 from soft_labels.runs.record import RunRecord, best_record
 from soft_labels.runs.runner import Runner, Task
@@ -117,18 +119,33 @@ class Experiment:
             plan.datamodule.dataset.check_test()
             if self.redraw_splits:
                 plan.datamodule.dataset.check_redrawn()
-        remaining = list(plans)
-        found = []
-        while remaining:  # features of a data set that is done need not stay in memory
-            found.append(DatasetRuns(self, runner, remaining.pop(0)).run())
+        sets = [DatasetRuns(self, runner, plan) for plan in plans]
+        for sweep in plans[0].searches:
+            self._search(sweep, runner, sets)
+        self._repeat(runner, sets)
+        found = [own.index() for own in sets]
         arms = {name: self.arms[name].form for name in self.arms.names}
         index = ExperimentIndex(self.name, arms, self.arms.baseline, found)
         index.save(self.folder)
         return index
 
+    def _search(self, sweep: str, runner: Runner, sets: Sequence["DatasetRuns"]) -> None:
+        """Search for every arm on every data set, together."""
+        planned = {study: one for own in sets for study, one in own.studies(sweep).items()}
+        found = search(runner, planned, open_storage())
+        for own in sets:
+            own.trials[sweep] = {arm: run_ids(found[own.study(sweep, arm)]) for arm in own.plan.searches[sweep]}
+
+    def _repeat(self, runner: Runner, sets: Sequence["DatasetRuns"]) -> None:
+        """Train what every arm chose again, with every seed and on every split, on all data sets together."""
+        tasks = [own.repeats() for own in sets]
+        found = iter(runner.run_all(list(chain.from_iterable(tasks)), judged=True))
+        for own, each in zip(sets, tasks, strict=True):
+            own.take_repeats(list(islice(found, len(each))))
+
 
 class DatasetRuns:
-    """One data set of an experiment, from its search to its examples.
+    """One data set of an experiment, step by step from its search to its examples.
 
     Args:
         experiment: What it is part of.
@@ -141,29 +158,71 @@ class DatasetRuns:
         self.runner = runner
         self.plan = plan
         self.arms = experiment.arms
+        self.trials: dict[str, dict[str, list[str]]] = {}  # run ids by sweep and arm, in the order they were asked
+        self.seeds: dict[str, list[str]] = {}
+        self.splits: dict[str, list[str]] = {}
 
     @property
     def data(self) -> EmbeddedDataset:
         """The data on the fixed split."""
         return self.plan.datamodule.embedded
 
-    def run(self) -> DatasetIndex:
-        """Run what is missing of this data set."""
-        trials = {name: self._search(name, planned) for name, planned in self.plan.searches.items()}
+    def study(self, sweep: str, arm: str) -> str:
+        """The name of the study of an arm."""
+        return f"{self.plan.datamodule.dataset.name} {sweep} {arm}"
+
+    def studies(self, sweep: str) -> dict[str, PlannedSearch]:
+        """What a sweep searches, by name of a study; all sweeps have the same data."""
+        planned = self.plan.searches[sweep]
+        return {
+            self.study(sweep, arm): one._replace(datamodule_of=lambda _: self.plan.datamodule)
+            for arm, one in planned.items()
+        }
+
+    @cached_property
+    def best(self) -> dict[str, RunRecord]:
+        """What each arm chose among the trials of the first sweep."""
         records = self.runner.store.read()
-        chosen = next(iter(trials.values()))
-        best = {arm.name: best_record(records[run] for run in chosen[arm.name]) for arm in self.arms.trained}
-        save_best(((record, self._best_files(name, record)) for name, record in best.items()), self.data,
-                  self.runner.engine)  # fmt: skip
-        seeds = self._repeat(best)
-        splits = self._on_other_splits(best) if self.experiment.redraw_splits else {}
+        chosen = next(iter(self.trials.values()))
+        return {arm.name: best_record(records[run] for run in chosen[arm.name]) for arm in self.arms.trained}
+
+    @cached_property
+    def heads(self) -> BestHeads:
+        """Where what was chosen is written."""
+        return BestHeads(((record, self._best_files(name, record)) for name, record in self.best.items()), self.data)
+
+    def repeats(self) -> list[Task]:
+        """Each arm's choice with every seed on the fixed split, then, if it is asked for, each seed on another one.
+
+        Another split is the same for every arm.
+        """
+        seeded = [self._seeded(record) for record in self.best.values()]
+        fixed = Task(self.data, list(chain.from_iterable(seeded)), trained=self.heads.take)
+        if not self.experiment.redraw_splits:
+            return [fixed]
+        first = self.data.dataset.first_redrawn
+        others = [Task(self.data.redrawn(first + seed), specs) for seed, specs in enumerate(zip(*seeded, strict=True))]
+        return [fixed, *others]
+
+    def take_repeats(self, found: Sequence[Sequence[RunRecord]]) -> None:
+        """Take the records of :meth:`repeats`, task by task."""
+        self.heads.train(self.runner.engine)
+        seeds = self.experiment.seeds
+        fixed, *others = [[record.id for record in records] for records in found]
+        self.seeds = {arm: fixed[place * seeds :][:seeds] for place, arm in enumerate(self.best)}
+        self.splits = {arm: [runs[place] for runs in others] for place, arm in enumerate(self.best)}
+        told = f" and {len(others)} redrawn splits" if others else ""
+        logger.info("%s: %d seeds of each arm on the fixed split%s", self.data.name, seeds, told)
+
+    def index(self) -> DatasetIndex:
+        """Show all runs in TensorBoard, draw annotators if it is asked for, and say which runs belong to what."""
         own = {
-            name: ArmRuns({sweep: runs[name] for sweep, runs in trials.items()}, best[name].id, seeds[name],
-                          splits.get(name, []))
-            for name in best
+            arm: ArmRuns({sweep: runs[arm] for sweep, runs in self.trials.items()}, record.id, self.seeds[arm],
+                         self.splits[arm])
+            for arm, record in self.best.items()
         }  # fmt: skip
         self._log(own)
-        self._draw_annotators(best)
+        self._draw_annotators()
         dataset = self.data.dataset
         return DatasetIndex(
             dataset=dataset.name,
@@ -184,13 +243,6 @@ class DatasetRuns:
         runs = replace(own[arm.derived_from], trials={})
         return replace(runs, splits=[]) if arm.ensemble else runs  # a redrawn split has one seed
 
-    def _search(self, sweep: str, planned: Mapping[str, PlannedSearch]) -> dict[str, list[str]]:
-        """Run ids of the trials of each arm, in the order they were asked."""
-        names = {arm: f"{self.data.name} {sweep} {arm}" for arm in planned}
-        by_study = {names[arm]: one for arm, one in planned.items()}
-        studies = search(self.runner, lambda _: self.plan.datamodule, by_study, open_storage())
-        return {arm: run_ids(studies[study]) for arm, study in names.items()}
-
     def _best_files(self, name: str, record: RunRecord) -> list[BestFiles]:
         """Where a chosen configuration goes for ``fit``, with its head, for the arm and for those derived from it."""
         own = [arm for arm in self.arms.every if (arm.derived_from or arm.name) == name and not arm.ensemble]
@@ -203,30 +255,13 @@ class DatasetRuns:
             for arm in own
         ]
 
-    def _repeat(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
-        """Train each arm's chosen configuration with every seed on the fixed split, and judge it."""
-        specs = [spec for record in best.values() for spec in self._seeded(record)]
-        runs = [record.id for record in self.runner.run(self.data, specs, judged=True)]
-        seeds = self.experiment.seeds
-        logger.info("%s: %d seeds of each arm on the fixed split", self.data.name, seeds)
-        return {arm: runs[place * seeds :][:seeds] for place, arm in enumerate(best)}
-
-    def _on_other_splits(self, best: Mapping[str, RunRecord]) -> dict[str, list[str]]:
-        """The same with another split for each seed, the same split for every arm."""
-        together = zip(*(self._seeded(record) for record in best.values()), strict=True)
-        first = self.data.dataset.first_redrawn
-        tasks = [Task(self.data.redrawn(first + seed), specs) for seed, specs in enumerate(together)]
-        found = self.runner.run_all(tasks, judged=True)
-        logger.info("%s: %d redrawn splits", self.data.name, len(tasks))
-        return {arm: [records[place].id for records in found] for place, arm in enumerate(best)}
-
-    def _draw_annotators(self, best: Mapping[str, RunRecord]) -> None:
+    def _draw_annotators(self) -> None:
         """Draw the budget curves, with records of their own: the report needs none of them."""
         plan = self.experiment.budget
         if plan is None:
             return
         folder, arms = self.experiment.folder, plan.chosen(self.arms)
-        specs = {arm.name: best[arm.name].run_spec for arm in arms.trained}
+        specs = {arm.name: self.best[arm.name].run_spec for arm in arms.trained}
         runner = Runner(RecordStore(folder / BUDGET / "records"), self.runner.engine)
         run_budget(runner, self.data, arms, specs, plan).save(folder)
 

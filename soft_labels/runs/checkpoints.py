@@ -60,23 +60,41 @@ class BestFiles:
         return path.with_suffix(".ckpt").is_file() and path.is_file() and path.read_text(encoding="utf-8") == self.text
 
 
-def save_best(chosen: Iterable[tuple[RunRecord, Sequence[BestFiles]]], data: EmbeddedDataset, engine: Engine) -> None:
-    """Write chosen runs' configurations and, beside each, its head; what is there already is left as it is.
+class BestHeads:
+    """Chosen runs of some data, whose configurations are written and, beside each, its head.
+
+    Records hold no weights, so that a head is taken from a run that trains anyhow, or trained once more. What is there
+    already is left as it is.
 
     Args:
-        chosen: Each run with its own files and, where other arms are derived from it, theirs. It is trained once more,
-            since records hold no weights.
+        chosen: Each run with its own files and, where other arms are derived from it, theirs.
         data: What they were trained on.
-        engine: What trains.
     """
-    missing: dict[RunSpec, list[BestFiles]] = {}
-    for record, files in chosen:
-        for one in files:
+
+    def __init__(self, chosen: Iterable[tuple[RunRecord, Sequence[BestFiles]]], data: EmbeddedDataset) -> None:
+        self._data = data
+        self._files: dict[RunSpec, list[BestFiles]] = {}
+        for record, files in chosen:
+            self._files.setdefault(record.run_spec, []).extend(files)
+
+    def take(self, result: RunResult) -> None:
+        """Write what is missing of a result, if it was chosen.
+
+        Args:
+            result: What training a spec on the data gave, with its head.
+        """
+        for one in self._files.get(result.spec, []):
             if not one.there:
-                missing.setdefault(record.run_spec, []).append(one)
-    specs = list(missing)
-    with engine.at_work() as start:
-        for place, result in start(data, specs, keep_heads=True):
-            for one in missing[specs[place]]:
-                save_checkpoint(data, result, one.path.with_suffix(".ckpt"), one.calibration)
+                save_checkpoint(self._data, result, one.path.with_suffix(".ckpt"), one.calibration)
                 write_text(one.path, one.text)
+
+    def train(self, engine: Engine) -> None:
+        """Train what is missing.
+
+        Args:
+            engine: What trains.
+        """
+        missing = [spec for spec, files in self._files.items() if not all(one.there for one in files)]
+        with engine.at_work() as start:
+            for _, result in start(self._data, missing, keep_heads=True):
+                self.take(result)

@@ -59,33 +59,32 @@ class Runner:
             data: The data.
             specs: What to train.
             judged: Whether to keep what the best epoch's head predicts for validation and test.
-            pruning: What may end runs early; such runs have ids of their own. Positions are those of ``specs``.
+            pruning: As a :class:`Task` has it.
             owner: Who trains, where something else has divided the work already: the bundles are then this owner's
                 alone, and it waits for nobody.
         """
-        return self._run([Task(data, specs)], _Kind(judged, pruning), owner)[0]
+        return self.run_all([Task(data, specs, pruning)], judged=judged, owner=owner)[0]
 
-    def run_all(self, tasks: Sequence["Task"], *, judged: bool = False) -> list[list[RunRecord]]:
+    def run_all(
+        self, tasks: Sequence["Task"], *, judged: bool = False, owner: str | None = None
+    ) -> list[list[RunRecord]]:
         """The records of several tasks, as :meth:`run` gives them; processes that share the work share all of it.
-
-        Args:
-            tasks: What to train on which data.
-            judged: Whether to keep what the best epochs' heads predict for validation and test.
-        """
-        return self._run(tasks, _Kind(judged, None))
-
-    def _run(self, tasks: Sequence["Task"], kind: "_Kind", owner: str | None = None) -> list[list[RunRecord]]:
-        """Train what is missing, bundle by bundle.
 
         What is missing is divided in the same way however often a run was interrupted, since a bundle is there as a
         whole or not at all: what trains together does not depend on it.
+
+        Args:
+            tasks: What to train on which data.
+            judged: As :meth:`run` has it.
+            owner: As :meth:`run` has it.
         """
         environment()  # as it was before the work
         known = self.store.read()
-        ids = [kind.ids(task) for task in tasks]
+        kinds = [_Kind(judged, task.pruning) for task in tasks]
+        ids = [kind.ids(task) for kind, task in zip(kinds, tasks, strict=True)]
         bundles = [
             bundle
-            for task, own in zip(tasks, ids, strict=True)
+            for task, kind, own in zip(tasks, kinds, ids, strict=True)
             for bundle in self._missing(task, own, known, kind, owner)
         ]
         if bundles:
@@ -162,6 +161,7 @@ class Runner:
         described = data.record()
         records, logits = [], {}
         for result in results:
+            bundle.task.trained(result)
             key = kind.id_of(result.spec, described)
             if kind.judged:
                 judged = _finite(judged_logits(data, result), data, result)
@@ -210,18 +210,6 @@ def _finite(logits: dict[SplitName, Tensor], data: EmbeddedDataset, result: RunR
     )
 
 
-class Task(NamedTuple):
-    """Specs to train on some data.
-
-    Args:
-        data: The data.
-        specs: What to train.
-    """
-
-    data: EmbeddedDataset
-    specs: Sequence[RunSpec]
-
-
 class Pruning(NamedTuple):
     """What ends runs early.
 
@@ -232,6 +220,22 @@ class Pruning(NamedTuple):
 
     name: str
     after_epoch: EpochHook
+
+
+class Task(NamedTuple):
+    """Specs to train on some data.
+
+    Args:
+        data: The data.
+        specs: What to train.
+        pruning: What may end runs early; such runs have ids of their own. Positions are those of ``specs``.
+        trained: Called with each result that is trained here, before it is written; a judged one has its head.
+    """
+
+    data: EmbeddedDataset
+    specs: Sequence[RunSpec]
+    pruning: Pruning | None = None
+    trained: Callable[[RunResult], None] = lambda _: None
 
 
 class _Kind(NamedTuple):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -20,10 +19,9 @@ from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.study import Study
 
 from soft_labels.data import AnnotationDataModule
-from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import SweepError
 from soft_labels.runs.record import RunRecord, rounded
-from soft_labels.runs.runner import Pruning, Runner
+from soft_labels.runs.runner import Pruning, Runner, Task
 from soft_labels.sweep.settings import SweepSettings
 from soft_labels.sweep.shared.claims import Claim, JoinedStudy, finished
 from soft_labels.sweep.shared.storage import Storage, StorageLostError
@@ -41,17 +39,24 @@ logger = logging.getLogger(__name__)
 
 
 class PlannedSearch(NamedTuple):
-    """What is searched, and the settings that are left alone."""
+    """What is searched, the settings that are left alone, and the data.
+
+    Args:
+        base: The settings.
+        sweep: The search.
+        datamodule_of: Gives the data for the searched values of the data's keys, none where none is searched.
+    """
 
     base: RunSpec
     sweep: SweepSettings
+    datamodule_of: Callable[[DataChoice], AnnotationDataModule]
 
 
 class Search(NamedTuple):
-    """A study, and the settings that its search leaves alone."""
+    """A study, and what its search leaves alone."""
 
     joined: JoinedStudy
-    base: RunSpec
+    planned: PlannedSearch
 
 
 class Asked(NamedTuple):
@@ -70,7 +75,6 @@ class Done(NamedTuple):
 
 def search(
     runner: Runner,
-    datamodule_of: Callable[[DataChoice], AnnotationDataModule],
     planned: Mapping[str, PlannedSearch],
     storage: Storage,
 ) -> dict[str, Study]:
@@ -80,14 +84,14 @@ def search(
     from it. One that finds nothing left to start waits for the others, and takes over from those that have been silent
     for the sweep's ``grace``.
 
-    Studies that are searched together, as for several arms, are asked for a batch each, and the batches train together.
+    Studies that are searched together, as for several arms and data sets, are asked for a batch each, and the batches
+    train together.
     What is minimised is the lowest validation loss of a run; nothing of the test split is looked at. A run whose record
     is there already is not trained again, so that a search in memory that was interrupted goes on where it was. Single
     epochs are told to a study only where a pruner wants to know; the records have all.
 
     Args:
         runner: Trains, and keeps the records.
-        datamodule_of: Gives the data for the searched values of the data's keys, none where none is searched.
         planned: By the name of a study, what it searches; all have the same budget, batches, sampler and pruner.
         storage: Where the studies live.
 
@@ -103,9 +107,9 @@ def search(
     check_budgets(planned)
     sweep = next(iter(planned.values())).sweep  # but for the space, all have the same
     searches = []
-    for name, (base, own) in planned.items():
-        study = _open_study(own, storage, name, _purpose(datamodule_of(()), base, own))
-        searches.append(Search(JoinedStudy(study, own, storage, worker), base))
+    for name, own in planned.items():
+        study = _open_study(own.sweep, storage, name, _purpose(own))
+        searches.append(Search(JoinedStudy(study, own.sweep, storage, worker), own))
     pause = min(sweep.grace / 10, _LONGEST_PAUSE)
     watches = [Watch(one.joined, math.ceil(sweep.grace / pause)) for one in searches]
     heartbeat = Heartbeat([one.joined.study for one in searches], worker, sweep.grace / 4)
@@ -119,7 +123,7 @@ def search(
             if batch:
                 turn = beside.submit(_tell_and_claim, searches, done)
                 with heartbeat.beating(), _given_back(batch, turn):
-                    done = _train_all(batch, runner, datamodule_of, sweep)
+                    done = _train(batch, runner, sweep)
                     batch = turn.result()
                 if sweep.learns or not storage.shared:  # in memory no choice may depend on which thread is first
                     _tell(searches, done)
@@ -179,22 +183,13 @@ def _tell(searches: list[Search], done: list[Done]) -> None:
         logger.info("%s: %d of %d trials", study.study_name, len(finished(study)), sweep.trials)
 
 
-def _choice(asked: Asked) -> DataChoice:
-    """What decides a trial's data."""
-    return data_choice(asked.claim.trial.params)
-
-
-def _choice_text(asked: Asked) -> str:
-    """What sorts trials by their data."""
-    return repr(_choice(asked))
-
-
-def _purpose(datamodule: AnnotationDataModule, base: RunSpec, sweep: SweepSettings) -> dict[str, str]:
+def _purpose(planned: PlannedSearch) -> dict[str, str]:
     """What a worker must agree on with those that search already."""
+    base, sweep, datamodule_of = planned
     fixed = {key: value for key, value in base.settings().items() if key not in spec_fields(dict.fromkeys(sweep.space))}
     space = {key: json.loads(distribution_to_json(value)) for key, value in sweep.space.items()}
     return {
-        "data": json.dumps(_fixed_data(datamodule, sweep), sort_keys=True),
+        "data": json.dumps(_fixed_data(datamodule_of(()), sweep), sort_keys=True),
         "fixed settings": json.dumps(fixed, sort_keys=True),
         "space": json.dumps(space, sort_keys=True),
         "sampler": _sampler_text(sweep),
@@ -267,33 +262,37 @@ def _given_back(batch: list[Asked], turn: Future[list[Asked]]) -> Iterator[None]
         raise
 
 
-def _train_all(
-    batch: list[Asked],
-    runner: Runner,
-    datamodule_of: Callable[[DataChoice], AnnotationDataModule],
-    sweep: SweepSettings,
-) -> list[Done]:
-    """Train a batch, data by data."""
-    return [
-        done
-        for choice, group in groupby(sorted(batch, key=_choice_text), key=_choice)
-        for done in _train(list(group), runner, datamodule_of(choice).embedded, sweep)
-    ]
-
-
-def _train(batch: list[Asked], runner: Runner, data: EmbeddedDataset, sweep: SweepSettings) -> list[Done]:
-    """Train trials that share their data."""
-    specs = [replace(search.base, **spec_fields(claim.trial.params)) for search, claim in batch]
-    reports = _Reports([claim for _, claim in batch])
+def _train(batch: list[Asked], runner: Runner, sweep: SweepSettings) -> list[Done]:
+    """Train a batch; trials that share their data are a task, and a pruner knows of each task for itself."""
     joined = batch[0].search.joined
     owner = joined.worker if joined.storage.shared else None  # a frozen worker that had these trials delays nobody
     # When a run is pruned depends on when it ran: what another worker made of the same settings is another run.
     rule = sweep.pruner_name if owner is None else f"{sweep.pruner_name} {owner}"
-    pruning = Pruning(rule, reports.after_epoch) if sweep.prunes else None
-    records = runner.run(data, specs, pruning=pruning, owner=owner)
+    tasks, reports = [], []
+    groups = _by_data(batch)
+    for datamodule, group in groups.items():
+        reports.append(_Reports([claim for _, claim in group]))
+        specs = [replace(search.planned.base, **spec_fields(claim.trial.params)) for search, claim in group]
+        pruning = Pruning(rule, reports[-1].after_epoch) if sweep.prunes else None
+        tasks.append(Task(datamodule.embedded, specs, pruning))
+    found = runner.run_all(tasks, owner=owner)
     if sweep.prunes:
-        reports.complete(records)
-    return [Done(claim, record) for (_, claim), record in zip(batch, records, strict=True)]
+        for told, records in zip(reports, found, strict=True):
+            told.complete(records)
+    return [
+        Done(claim, record)
+        for group, records in zip(groups.values(), found, strict=True)
+        for (_, claim), record in zip(group, records, strict=True)
+    ]
+
+
+def _by_data(batch: list[Asked]) -> dict[AnnotationDataModule, list[Asked]]:
+    """The trials on each data, in the order in which they were asked."""
+    groups: dict[AnnotationDataModule, list[Asked]] = {}
+    for asked in batch:
+        datamodule = asked.search.planned.datamodule_of(data_choice(asked.claim.trial.params))
+        groups.setdefault(datamodule, []).append(asked)
+    return groups
 
 
 class _Reports:

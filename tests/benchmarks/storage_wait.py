@@ -119,9 +119,9 @@ def work(task: Task) -> tuple[float, float]:
         return (plain if training.depth else timed_result)(*arguments)
 
     setattr(Future, "result", result)  # noqa: B010 # mypy keeps methods as they are
-    setattr(runner, "run", training.timed(runner.run))  # noqa: B010
+    setattr(runner, "run_all", training.timed(runner.run_all))  # noqa: B010
     timed = replace(storage, lock=TimedLock(storage.lock, waiting))
-    study = search(runner, lambda _: datamodule, {"study": PlannedSearch(RunSpec(), task.sweep)}, timed)["study"]
+    study = search(runner, {"study": PlannedSearch(RunSpec(), task.sweep, lambda _: datamodule)}, timed)["study"]
     assert len(finished(study)) == task.sweep.trials
     return waiting.seconds, training.seconds
 

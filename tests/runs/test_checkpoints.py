@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from soft_labels.data.embedded import EmbeddedDataset
-from soft_labels.runs.checkpoints import BestFiles, save_best, save_checkpoint
-from soft_labels.runs.runner import Runner
+from soft_labels.runs.checkpoints import BestFiles, BestHeads, save_checkpoint
+from soft_labels.runs.runner import Runner, Task
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.calibration import Temperature
 from soft_labels.training.heads import MLPHead
@@ -70,7 +70,7 @@ def test_the_best_run_is_written_with_its_head_once(data: EmbeddedDataset, tmp_p
     path, derived = tmp_path / "best-soft.yaml", tmp_path / "best-soft_t.yaml"
     files = [BestFiles(path, "# this run\n"), BestFiles(derived, "# this run\n", "temperature")]
     asked = engine.work.asked
-    save_best([(record, files)], data, engine)
+    BestHeads([(record, files)], data).train(engine)
     assert path.read_text() == "# this run\n"
     (once,) = [engine.work.asked - asked]
     loaded = SoftLabelModule.load_from_checkpoint(derived.with_suffix(".ckpt"), weights_only=True)
@@ -81,8 +81,25 @@ def test_the_best_run_is_written_with_its_head_once(data: EmbeddedDataset, tmp_p
     assert (loaded.hparams["calibration"], plain.hparams["calibration"]) == ("temperature", "none")
     assert engine.work.asked - asked == 2 * once, "both files from one training, and the training above"
     written, asked = path.with_suffix(".ckpt").stat().st_mtime_ns, engine.work.asked
-    save_best([(record, files)], data, engine)
+    BestHeads([(record, files)], data).train(engine)
     assert (path.with_suffix(".ckpt").stat().st_mtime_ns, engine.work.asked) == (written, asked)
-    save_best([(record, [BestFiles(path, "# another\n"), files[1]])], data, engine)
+    BestHeads([(record, [BestFiles(path, "# another\n"), files[1]])], data).train(engine)
     assert path.read_text() == "# another\n"
     assert path.with_suffix(".ckpt").stat().st_mtime_ns > written
+
+
+def test_the_best_head_is_taken_from_a_run_that_trains_anyhow(data: EmbeddedDataset, tmp_path: Path) -> None:
+    engine = PopulationEngine(accelerator="cpu")
+    runner = Runner(RecordStore(tmp_path / "records"), engine)
+    (record,) = runner.run(data, [SPEC])
+    heads = BestHeads([(record, [BestFiles(tmp_path / "best-soft.yaml", "# this run\n")])], data)
+    runner.run_all([Task(data, [replace(SPEC, seed=seed) for seed in (SPEC.seed, 9)], trained=heads.take)], judged=True)
+    assert (tmp_path / "best-soft.yaml").read_text() == "# this run\n"
+    loaded = SoftLabelModule.load_from_checkpoint(tmp_path / "best-soft.ckpt", weights_only=True)
+    (result,) = PopulationEngine(accelerator="cpu").train(data, [SPEC], keep_heads=True)
+    assert result.state is not None
+    for name, value in loaded.head.state_dict().items():
+        torch.testing.assert_close(value, result.state[name])
+    asked = engine.work.asked
+    heads.train(engine)
+    assert engine.work.asked == asked, "both files are there"

@@ -46,7 +46,7 @@ def searched(datamodule: AnnotationDataModule, tmp_path: Path) -> Search:
 
     def run(sweep: SweepSettings, engine: Engine, base: RunSpec = BASE, address: str | None = None) -> Study:
         runner = Runner(RecordStore(tmp_path / "records"), engine)
-        return search(runner, lambda _: datamodule, {"toy": PlannedSearch(base, sweep)}, open_storage(address))["toy"]
+        return search(runner, {"toy": PlannedSearch(base, sweep, lambda _: datamodule)}, open_storage(address))["toy"]
 
     return run
 
@@ -179,7 +179,7 @@ def test_an_interrupted_search_in_memory_goes_on_as_if_it_had_not_been(
     resumed = searched(again, rest)
     assert len(rest.trained) == 12
     runner = Runner(RecordStore(tmp_path / "other"), ByFormula())
-    whole = search(runner, lambda _: datamodule, {"toy": PlannedSearch(BASE, sweep)}, open_storage())["toy"]
+    whole = search(runner, {"toy": PlannedSearch(BASE, sweep, lambda _: datamodule)}, open_storage())["toy"]
     assert params(resumed) == params(whole)
     assert [trial.state for trial in resumed.trials] == [trial.state for trial in whole.trials]
 
@@ -211,8 +211,8 @@ def test_many_workers_on_one_storage_complete_each_point_once(
 
     def work(_: int) -> Study:
         storage = open_storage(address.format(tmp_path))
-        planned = {"toy": PlannedSearch(replace(BASE, max_epochs=1), sweep)}
-        return search(Runner(store, ByFormula()), lambda _: datamodule, planned, storage)["toy"]
+        planned = {"toy": PlannedSearch(replace(BASE, max_epochs=1), sweep, lambda _: datamodule)}
+        return search(Runner(store, ByFormula()), planned, storage)["toy"]
 
     with ThreadPoolExecutor(3) as pool:
         studies = list(pool.map(work, range(3)))
@@ -247,7 +247,7 @@ def test_a_study_is_joined_only_for_the_same_features_and_annotations(
 
     def join(data: AnnotationDataModule) -> Study:
         storage = open_storage(f"journal:{tmp_path}/studies")
-        return search(runner, partial(chosen, data), {"toy": PlannedSearch(BASE, sweep)}, storage)["toy"]
+        return search(runner, {"toy": PlannedSearch(BASE, sweep, partial(chosen, data))}, storage)["toy"]
 
     assert len(join(datamodule).trials) == len(join(datamodule).trials) == 6
     for other in (changed, encoded):
@@ -258,7 +258,7 @@ def test_a_study_is_joined_only_for_the_same_features_and_annotations(
 def test_data_that_are_searched_are_not_compared_nor_encoded(make_options: MakeOptions, tmp_path: Path) -> None:
     sweep = make_options(space={"data.encoder.width": {"categorical": [8, 16]}}).sweep
     base = SeededData(80, encoder=SeededEncoder(3), store=tmp_path / "unread")
-    data = json.loads(_purpose(base, BASE, sweep)["data"])
+    data = json.loads(_purpose(PlannedSearch(BASE, sweep, lambda _: base))["data"])
     assert data.keys() == {"dataset", "class_names", "inputs", "pair_features", "split", "tie"}
     assert not (tmp_path / "unread").exists()
 
@@ -330,8 +330,8 @@ def test_searched_data_settings_give_each_trial_its_own_data(
         space={"data.pair_features": {"categorical": ["one_text", "u_v_absdiff_product"]}},
     )  # fmt: skip
     store = RecordStore(tmp_path / "records")
-    planned = {"toy": PlannedSearch(BASE, options.sweep)}
-    study = search(Runner(store, ByFormula()), options.datamodule, planned, open_storage())["toy"]
+    planned = {"toy": PlannedSearch(BASE, options.sweep, options.datamodule)}
+    study = search(Runner(store, ByFormula()), planned, open_storage())["toy"]
     records = store.read()
     assert len(records) == 2
     for trial, key in zip(study.trials, run_ids(study), strict=True):
@@ -373,8 +373,9 @@ def test_changing_the_test_split_changes_no_choice(
     found = []
     for name, data in {"as it is": datamodule, "changed": other}.items():
         records = RecordStore(tmp_path / name)
-        planned = {"toy": PlannedSearch(BASE, make_options(space=RANGES, **{**TPE, "trials": 8}).sweep)}
-        study = search(Runner(records, engine), partial(chosen, data), planned, open_storage())["toy"]
+        sweep = make_options(space=RANGES, **{**TPE, "trials": 8}).sweep
+        planned = {"toy": PlannedSearch(BASE, sweep, partial(chosen, data))}
+        study = search(Runner(records, engine), planned, open_storage())["toy"]
         best = best_record(records.read()[key] for key in run_ids(study))
         found.append((params(study), [trial.value for trial in study.trials], best.spec, best.best_epoch))
     assert found[0] == found[1]
