@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 
+import numpy as np
 import torch
 
 from soft_labels.data.embedded import EmbeddedDataset
@@ -26,10 +27,10 @@ HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "schedule
             "patience", "min_delta")  # fmt: skip
 _MEBIBYTE = 2**20
 _PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
-# Heads a program. On a CPU weights, gradients and moments must stay in its caches: 8 heads are best at 384 inputs, 3 at
-# 1,536, 1 at 3,072 (tests/benchmarks/population_speed.py, 32 MiB of third-level cache). An accelerator wants many heads
-# to hide its launches.
-_CHUNK_ON_CPU, _CACHE_MEBIBYTES = 8, 24
+# Heads a program. More heads share what a step costs besides their products: on two workers of a CPU 12 take a tenth
+# less time than 8 at 384 inputs, and no less than 18; so do 7 in place of 3 at 1,536, and 3 in place of 1 at 3,840
+# (tests/benchmarks/population_chunk.py). An accelerator wants many heads to hide its launches.
+_CHUNK_ON_CPU, _MEBIBYTES_ON_CPU = 12, 48
 _CHUNK_ON_ACCELERATOR = 256
 
 
@@ -169,28 +170,34 @@ class PopulationEngine(Engine):
     def programs(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
         """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first.
 
-        A head that is solved is a program of its own, after all others.
+        A head that is solved is a program of its own, after all others. Which heads share a program changes no number.
         """
-        programs = []
         shapes: dict[tuple[int, int, bool, str], list[int]] = {}
         for position, spec in enumerate(specs):
             if spec.kind.solved:
                 continue
             shapes.setdefault((spec.batch_size, spec.hidden_width, spec.standardize, spec.loss), []).append(position)
+        members = {
+            shape: _members([specs[position] for position in positions], self.share)
+            for shape, positions in shapes.items()
+        }
+        a_worker = math.ceil(sum(map(len, members.values())) / self.workers)
+        programs = []
         for shape in sorted(shapes):
-            members = _members([specs[position] for position in shapes[shape]], self.share)
-            size = self._members_a_program(data, hidden_width=shape[1])
-            members.sort(key=lambda member: (member.spec.seed, member.spec.lr, member.spec.weight_decay))
-            for start in range(0, len(members), size):
-                runs = itertools.chain.from_iterable(member.runs for member in members[start : start + size])
+            own = sorted(
+                members[shape], key=lambda member: (member.spec.seed, member.spec.lr, member.spec.weight_decay)
+            )
+            most = min(self._members_a_program(data, hidden_width=shape[1]), self.chunk or a_worker)
+            for some in np.array_split(np.arange(len(own)), math.ceil(len(own) / most)):
+                runs = itertools.chain.from_iterable(own[place].runs for place in some)
                 programs.append([shapes[shape][run] for run in runs])
         return [*programs, *([position] for position, spec in enumerate(specs) if spec.kind.solved)]
 
     def _members_a_program(self, data: EmbeddedDataset, hidden_width: int) -> int:
         """How many heads fit the chunk and the memory: weights, gradients and two moments each."""
         size = BYTES_TO_TRAIN * numbers_of(data.embedding_dim, data.num_classes, hidden_width)
-        in_cache = max(1, _CACHE_MEBIBYTES * _MEBIBYTE // size)
-        usual = min(_CHUNK_ON_CPU, in_cache) if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
+        small_enough = max(1, _MEBIBYTES_ON_CPU * _MEBIBYTE // size)
+        usual = min(_CHUNK_ON_CPU, small_enough) if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
         return max(1, min(self.chunk or usual, self.memory_mb * _MEBIBYTE // size))
 
 

@@ -165,12 +165,19 @@ def test_a_program_holds_no_more_heads_than_its_memory(data: EmbeddedDataset) ->
     assert sum(sizes) == len(specs)
 
 
-def test_on_a_cpu_a_program_of_wide_heads_is_small_enough_for_its_cache(data: EmbeddedDataset) -> None:
-    narrow = [replace(QUICK, lr=1e-3 + 1e-6 * number) for number in range(20)]
+def test_on_a_cpu_programs_are_small_and_even_and_there_is_one_for_each_worker(data: EmbeddedDataset) -> None:
+    narrow = [replace(QUICK, lr=1e-3 + 1e-6 * number) for number in range(28)]
     wide = [replace(spec, hidden_width=20_000) for spec in narrow]
-    engine = PopulationEngine(accelerator="cpu")
-    assert [len(program) for program in engine.programs(data, narrow)] == [8, 8, 4]
-    assert [len(program) for program in engine.programs(data, wide)] == [3, 3, 3, 3, 3, 3, 2]
+
+    def sizes(specs: list[RunSpec], workers: int, chunk: int | None = None) -> list[int]:
+        engine = PopulationEngine(accelerator="cpu", workers=workers, chunk=chunk)
+        return [len(program) for program in engine.programs(data, specs)]
+
+    assert sizes(narrow, 1) == [10, 9, 9]
+    assert sizes(wide, 1) == [6, 6, 6, 5, 5]
+    assert sizes(narrow, 4) == [7, 7, 7, 7]
+    assert sizes(narrow[:3], 4) == [1, 1, 1]
+    assert sizes(narrow, 4, chunk=20) == [14, 14]
 
 
 def test_an_engine_without_room_is_refused() -> None:
