@@ -21,8 +21,8 @@ from soft_labels.annotations.base import AnnotatedData
 from soft_labels.data import AnnotationDataModule
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.errors import SweepError
-from soft_labels.runs.record import best_record
-from soft_labels.runs.runner import Runner
+from soft_labels.runs.record import RunRecord, best_record
+from soft_labels.runs.runner import Runner, Task
 from soft_labels.runs.store import RecordStore
 from soft_labels.sweep import PlannedSearch, SweepSettings, open_storage, run_ids, search
 from soft_labels.sweep.space import DataChoice
@@ -253,6 +253,37 @@ def test_a_study_is_joined_only_for_the_same_features_and_annotations(
     for other in (changed, encoded):
         with pytest.raises(SweepError, match=r"study toy has another data: .* --study"):
             join(other)
+
+
+def test_studies_on_several_data_sets_are_searched_together(
+    make_options: MakeOptions, datamodule: AnnotationDataModule, toy_store: Path, tmp_path: Path
+) -> None:
+    other = SeededData(100, encoder=SeededEncoder(), store=toy_store)
+    modules = {"small": datamodule, "large": other}
+    sweep, store, asked = make_options(batch=4).sweep, RecordStore(tmp_path / "records"), []
+
+    class Told(Runner):
+        def run_all(self, tasks: Sequence[Task], **settings: Any) -> list[list[RunRecord]]:
+            asked.append([len(task.specs) for task in tasks])
+            return super().run_all(tasks, **settings)
+
+    planned = {
+        f"{name} {target}": PlannedSearch(replace(BASE, target=target), sweep, partial(chosen, data))  # type: ignore[arg-type]
+        for target in ("soft", "hard")
+        for name, data in modules.items()
+    }
+    studies = search(Told(store, ByFormula()), planned, open_storage())
+    assert asked == [[8, 8], [4, 4]], "a task a data set, with the trials of both studies on it"
+    records = store.read()
+    for name, study in studies.items():
+        data, target = modules[name.split()[0]], name.split()[1]
+        own = [records[key] for key in run_ids(study)]
+        assert len(own) == 6
+        assert {(record.spec["target"], record.data["content"]) for record in own} == {
+            (target, data.embedded.content_digest)
+        }
+        for trial, record in zip(study.trials, own, strict=True):
+            assert trial.params["model.lr"] == record.spec["lr"]
 
 
 def test_data_that_are_searched_are_not_compared_nor_encoded(make_options: MakeOptions, tmp_path: Path) -> None:
