@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from soft_labels.runs.predictions import JUDGED_PARTS, Observations, kept, logit
 from soft_labels.runs.record import SCHEMA, RunRecord, environment, rounded, run_id
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.predict import predict
-from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec, Start, head_of
+from soft_labels.training.spec import Engine, EpochHook, Job, RunResult, RunSpec, Start, at_places, head_of
 
 _AHEAD = 1  # bundles that train on while the results of another are written
 logger = logging.getLogger(__name__)
@@ -82,34 +83,55 @@ class Runner:
         known = self.store.read()
         kinds = [_Kind(judged, task.pruning) for task in tasks]
         ids = [kind.ids(task) for kind, task in zip(kinds, tasks, strict=True)]
-        bundles = [
-            bundle
-            for task, kind, own in zip(tasks, kinds, ids, strict=True)
-            for bundle in self._missing(task, own, known, kind, owner)
-        ]
+        bundles = self._missing(tasks, kinds, ids, known, owner)
         if bundles:
             self._train_all(bundles)
         records = self.store.read() if bundles else known
         return [[records[key] for key in own] for own in ids]
 
     def _missing(
-        self, task: "Task", ids: Sequence[str], known: Mapping[str, RunRecord], kind: "_Kind", owner: str | None
+        self,
+        tasks: Sequence["Task"],
+        kinds: Sequence["_Kind"],
+        ids: Sequence[Sequence[str]],
+        known: Mapping[str, RunRecord],
+        owner: str | None,
     ) -> list["_Bundle"]:
-        """The bundles of a task that are not all known."""
-        distinct = sorted(dict(zip(reversed(ids), reversed(range(len(ids))), strict=True)).values())
-        found = []
-        for places in self.engine.together(task.data, [task.specs[position] for position in distinct]):
-            positions = [distinct[place] for place in places if ids[distinct[place]] not in known]
-            if positions:
-                digest = hashlib.sha256("".join(ids[position] for position in positions).encode()).hexdigest()[:12]
-                name = f"{task.data.name}-{digest}{'' if owner is None else f'-{owner}'}"
-                found.append(_Bundle(name, task, positions, kind))
-        return found
+        """What trains together, of all tasks, but for what is known; a run that is wanted twice is trained once."""
+        first: dict[str, tuple[int, int]] = {}
+        for task, own in enumerate(ids):
+            for run, key in enumerate(own):
+                first.setdefault(key, (task, run))
+        distinct = list(first.values())
+        jobs = [Job(tasks[task].data, tasks[task].specs[run]) for task, run in distinct]
+        bundles = []
+        for group in self.engine.together(jobs):
+            runs: dict[int, list[int]] = {}
+            for task, run in (distinct[place] for place in group):
+                runs.setdefault(task, []).append(run)
+            whole = [
+                _Part(self._name(tasks[task], [ids[task][run] for run in own], owner), tasks[task], kinds[task], own)
+                for task, own in runs.items()
+            ]
+            parts = [
+                part._replace(positions=missing)
+                for part, task in zip(whole, runs, strict=True)
+                if (missing := [run for run in part.positions if ids[task][run] not in known])
+            ]
+            if parts:
+                bundles.append(_Bundle(min(part.name for part in whole), parts))
+        return bundles
+
+    @staticmethod
+    def _name(task: "Task", ids: Sequence[str], owner: str | None) -> str:
+        """The name of some runs of a task."""
+        digest = hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
+        return f"{task.data.name}-{digest}{'' if owner is None else f'-{owner}'}"
 
     def _train_all(self, bundles: Sequence["_Bundle"]) -> None:
         """Train first what nobody else is training, then what others leave or have left."""
         self.store.folder.mkdir(parents=True, exist_ok=True)
-        runs = sum(len(bundle.positions) for bundle in bundles)
+        runs = sum(bundle.size for bundle in bundles)
         with counting(runs, "heads trained") as advance, self.engine.at_work() as start, ExitStack() as claims:
             left = list(bundles)
             for wait in (False, True):
@@ -135,39 +157,40 @@ class Runner:
         except Timeout:
             logger.info("%s: another process trains these runs", bundle.name)
             return None
-        if self.store.has(bundle.name):
+        if all(self.store.has(part.name) for part in bundle.parts):
             return _UnderWay(bundle, claim, None)
-        kind, specs = bundle.kind, [bundle.task.specs[position] for position in bundle.positions]
-        hook = kind.hook(bundle.positions)
-        training = start(bundle.task.data, specs, monitor_test=kind.judged, keep_heads=kind.judged, after_epoch=hook)
+        judged = bundle.parts[0].kind.judged
+        training = start(bundle.jobs, monitor_test=judged, keep_heads=judged, after_epoch=bundle.hook)
         return _UnderWay(bundle, claim, training)
 
     def _finish(self, begun: "_UnderWay", advance: Callable[[int], None]) -> None:
         """Wait for the results of a bundle, write them, and give the bundle free."""
         with begun.claim:
             if begun.results is None:
-                advance(len(begun.bundle.positions))
+                advance(begun.bundle.size)
                 return
             found = {}
             for place, result in begun.results:
                 found[place] = result
                 advance(1)
-            self._write(begun.bundle, [found[place] for place in range(len(found))])
+            results = iter([found[place] for place in range(len(found))])
+            for part in begun.bundle.parts:
+                self._write(part, list(islice(results, len(part.positions))))
 
-    def _write(self, bundle: "_Bundle", results: Sequence[RunResult]) -> None:
-        """Write what came of one bundle."""
-        data, kind = bundle.task.data, bundle.kind
+    def _write(self, part: "_Part", results: Sequence[RunResult]) -> None:
+        """Write what came of one task's runs."""
+        data, kind = part.task.data, part.kind
         observed = observations(data.dataset) if kind.judged else None
         described = data.record()
         records, logits = [], {}
         for result in results:
-            bundle.task.trained(result)
+            part.task.trained(result)
             key = kind.id_of(result.spec, described)
             if kind.judged:
                 judged = _finite(judged_logits(data, result), data, result)
-                logits[key] = {part: kept(each) for part, each in judged.items()}
+                logits[key] = {name: kept(each) for name, each in judged.items()}
             records.append(self._record(key, described, result, kind, observed, logits.get(key)))
-        self.store.add(bundle.name, records, logits, observed)
+        self.store.add(part.name, records, logits, observed)
 
     def _record(
         self,
@@ -253,21 +276,48 @@ class _Kind(NamedTuple):
         data = task.data.record()
         return [self.id_of(spec, data) for spec in task.specs]
 
-    def hook(self, positions: list[int]) -> EpochHook | None:
-        """The rule for a bundle's runs, which are at these positions among all."""
-        if self.pruning is None:
-            return None
-        after_epoch = self.pruning.after_epoch
-        return lambda run, epoch, loss: after_epoch(positions[run], epoch, loss)
 
-
-class _Bundle(NamedTuple):
-    """Runs of a task, by position, that train together and are written together."""
+class _Part(NamedTuple):
+    """Runs of one task, by position, that are written together."""
 
     name: str
     task: Task
-    positions: list[int]
     kind: _Kind
+    positions: list[int]
+
+
+class _Bundle(NamedTuple):
+    """What trains together: runs of one task or of several."""
+
+    name: str
+    parts: list[_Part]
+
+    @property
+    def size(self) -> int:
+        """How many runs."""
+        return sum(len(part.positions) for part in self.parts)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """What to train, part after part."""
+        return [Job(part.task.data, part.task.specs[position]) for part in self.parts for position in part.positions]
+
+    @property
+    def hook(self) -> EpochHook | None:
+        """What may end a run early, if anything may."""
+        hooks = [
+            (at_places(part.kind.pruning and part.kind.pruning.after_epoch, part.positions), own)
+            for part in self.parts
+            for own in range(len(part.positions))
+        ]
+        if all(hook is None for hook, _ in hooks):
+            return None
+
+        def after_epoch(run: int, epoch: int, loss: float) -> bool:
+            hook, own = hooks[run]
+            return hook is not None and hook(own, epoch, loss)
+
+        return after_epoch
 
 
 class _UnderWay(NamedTuple):

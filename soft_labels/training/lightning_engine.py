@@ -14,7 +14,7 @@ from soft_labels.metrics import core_names
 from soft_labels.training import module
 from soft_labels.training.module import SoftLabelModule
 from soft_labels.training.objectives import Objective
-from soft_labels.training.spec import Ending, Engine, EpochHook, RunResult, RunSpec, check_honoured
+from soft_labels.training.spec import Ending, Engine, EpochHook, Job, RunResult, RunSpec, check_honoured
 from soft_labels.training.trainer import TRAINER_DEFAULTS, IdleProfiler, device_of, quiet
 
 # Fields of a spec that this engine trains with beside the module's.
@@ -37,9 +37,9 @@ class LightningEngine(Engine):
         device_of(accelerator)
         self.accelerator = accelerator
 
-    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:  # noqa: ARG002
-        """Each spec by itself, since a fit takes seconds."""
-        return [[position] for position in range(len(specs))]
+    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
+        """Each by itself, since a fit takes seconds."""
+        return [[position] for position in range(len(jobs))]
 
     def train(
         self,

@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from itertools import groupby
+from typing import Any, Literal, NamedTuple, get_args
 
 from torch import Tensor
 
@@ -230,22 +231,28 @@ def head_of(data: EmbeddedDataset, result: RunResult) -> Head:
     return head
 
 
-# Begins to train some specs of some data, and gives each result with the place of its spec, as it comes.
+class Job(NamedTuple):
+    """A spec to train on some data."""
+
+    data: EmbeddedDataset
+    spec: RunSpec
+
+
+# Begins to train some jobs, and gives each result with the place of its job, as it comes.
 Start = Callable[..., Iterator[tuple[int, RunResult]]]
 
 
 class Engine(ABC):
-    """Trains specs on one data set; every engine gives the same results to float tolerance."""
+    """Trains specs on data sets; every engine gives the same results to float tolerance."""
 
     name: str
 
     @abstractmethod
-    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
-        """Positions of the specs that had better be trained by one call, so that work can be written down bit by bit.
+    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
+        """Positions of the jobs that had better be started by one call, so that work can be written down bit by bit.
 
         Args:
-            data: The data.
-            specs: What to train.
+            jobs: What to train, on any number of data sets.
         """
 
     @abstractmethod
@@ -277,7 +284,26 @@ class Engine(ABC):
         """Within it, what has been started trains on while the results of something else are seen to.
 
         Returns:
-            What starts a training: it takes what :meth:`train` does. Here each begins when its results are asked for;
-            what has not ended with the block is given up.
+            What starts a training: it takes jobs, and what :meth:`train` takes by name. Here each begins when its
+            results are asked for; what has not ended with the block is given up.
         """
-        yield lambda *data, **settings: enumerate(self.train(*data, **settings))
+        yield self._one_by_one
+
+    def _one_by_one(
+        self, jobs: Sequence[Job], *, after_epoch: EpochHook | None = None, **settings: bool
+    ) -> Iterator[tuple[int, RunResult]]:
+        """Train the jobs, those that follow each other on the same data by one call."""
+        for _, same in groupby(enumerate(jobs), key=lambda one: id(one[1].data)):
+            places, own = zip(*same, strict=True)
+            specs, hook = [job.spec for job in own], at_places(after_epoch, places)
+            yield from zip(places, self.train(own[0].data, specs, after_epoch=hook, **settings), strict=True)
+
+
+def at_places(after_epoch: EpochHook | None, places: Sequence[int]) -> EpochHook | None:
+    """A hook for some of the runs that another one knows.
+
+    Args:
+        after_epoch: The other one, if there is any.
+        places: By which it knows each of them.
+    """
+    return None if after_epoch is None else lambda run, epoch, loss: after_epoch(places[run], epoch, loss)

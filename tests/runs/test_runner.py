@@ -16,7 +16,7 @@ from soft_labels.runs.record import run_id
 from soft_labels.runs.runner import Pruning, Runner, Task, judged_logits
 from soft_labels.runs.store import RecordStore
 from soft_labels.training.population import PopulationEngine
-from soft_labels.training.spec import RunResult, RunSpec, Start
+from soft_labels.training.spec import Job, RunResult, RunSpec, Start
 from tests.toys import SeededData, SeededEncoder
 
 SPEC = RunSpec(hidden_width=8, lr=1e-2, max_epochs=3, seed=4)
@@ -30,18 +30,16 @@ class Counting(PopulationEngine):
         super().__init__(accelerator="cpu")
         self.trained: list[RunSpec] = []
 
-    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
-        return [[position] for position in range(len(specs))]
+    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
+        return [[position] for position in range(len(jobs))]
 
     @contextmanager
     def at_work(self) -> Iterator[Start]:
         with super().at_work() as start:
 
-            def noted(
-                data: EmbeddedDataset, specs: Sequence[RunSpec], **settings: Any
-            ) -> Iterator[tuple[int, RunResult]]:
-                self.trained += specs
-                return start(data, specs, **settings)
+            def noted(jobs: Sequence[Job], **settings: Any) -> Iterator[tuple[int, RunResult]]:
+                self.trained += [job.spec for job in jobs]
+                return start(jobs, **settings)
 
             yield noted
 
@@ -102,6 +100,63 @@ def test_other_data_are_other_runs(data: EmbeddedDataset, tmp_path: Path) -> Non
     assert len(engine.trained) == 2
 
 
+class AllAtOnce(Counting):
+    """All that is asked for is one bundle."""
+
+    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
+        return [list(range(len(jobs)))]
+
+
+def test_runs_of_several_data_that_train_together_are_written_by_data(
+    data: EmbeddedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, seen = [Task(data, SPECS), Task(data.redrawn(7), SPECS[:2])], []
+    taken = [tasks[0]._replace(trained=lambda result: seen.append(result.spec)), tasks[1]]
+    engine, store = AllAtOnce(), RecordStore(tmp_path)
+    add, calls = store.add, []
+
+    def killed(name: str, *rest: Any) -> None:
+        calls.append(name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        add(name, *rest)
+
+    monkeypatch.setattr(store, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Runner(store, engine).run_all(taken, judged=True)
+    assert engine.trained == [*SPECS, *SPECS[:2]]
+    assert seen == SPECS
+    assert len(RecordStore(tmp_path).read()) == 3, "what was written of one data set is whole"
+
+    again = AllAtOnce()
+    first, second = Runner(RecordStore(tmp_path), again).run_all(tasks, judged=True)
+    assert again.trained == SPECS[:2], "only the other data set is trained again"
+    assert [record.run_spec for record in (*first, *second)] == [*SPECS, *SPECS[:2]]
+    assert {record.data["split"]["digest"] for record in second} == {tasks[1].data.dataset.split.digest}
+    for own, task in zip((first, second), tasks, strict=True):
+        alone = PopulationEngine(accelerator="cpu").train(task.data, task.specs, monitor_test=True)
+        for record, result in zip(own, alone, strict=True):
+            assert record.curve["val/kl"] == pytest.approx(result.curve["val/kl"], abs=1e-6)
+
+
+def test_a_run_is_pruned_by_the_rule_of_its_own_task(data: EmbeddedDataset, tmp_path: Path) -> None:
+    seen: dict[str, list[int]] = {"one": [], "two": []}
+
+    def rule(name: str) -> Pruning:
+        def after_epoch(run: int, epoch: int, loss: float) -> bool:
+            seen[name].append(run)
+            return name == "two" and run == 1
+
+        return Pruning("toy rule", after_epoch)
+
+    tasks = [Task(data, SPECS[:2], rule("one")), Task(data.redrawn(7), SPECS[:2], rule("two")), Task(data, SPECS[2:])]
+    found = Runner(RecordStore(tmp_path), AllAtOnce()).run_all(tasks)
+    endings = [[record.ending for record in records] for records in found]
+    assert endings == [["max_epochs"] * 2, ["max_epochs", "pruned"], ["max_epochs"]]
+    assert {name: sorted(runs) for name, runs in seen.items()} == {"one": [0, 0, 0, 1, 1, 1], "two": [0, 0, 0, 1]}
+    assert [record.pruner for records in found for record in records] == ["toy rule"] * 4 + [None]
+
+
 def test_the_next_bundle_trains_while_one_is_written(
     data: EmbeddedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,9 +180,9 @@ def test_after_an_error_bundles_are_free_and_what_was_written_stays(data: Embedd
         def at_work(self) -> Iterator[Start]:
             with super().at_work() as start:
 
-                def broken(data: EmbeddedDataset, specs: list[RunSpec], **settings: Any) -> Iterator[Any]:
-                    yield from start(data, specs, **settings)
-                    if specs[0] == SPECS[1]:
+                def broken(jobs: list[Job], **settings: Any) -> Iterator[Any]:
+                    yield from start(jobs, **settings)
+                    if jobs[0].spec == SPECS[1]:
                         raise TrainingError("broke down")
 
                 yield broken

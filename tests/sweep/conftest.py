@@ -5,7 +5,7 @@ import pytest
 
 from soft_labels.data import AnnotationDataModule
 from soft_labels.data.embedded import EmbeddedDataset
-from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec
+from soft_labels.training.spec import Engine, EpochHook, Job, RunResult, RunSpec
 from tests.toys import SeededData, SeededEncoder
 
 
@@ -17,8 +17,8 @@ class ByFormula(Engine):
     def __init__(self) -> None:
         self.trained: list[RunSpec] = []
 
-    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
-        return [list(range(len(specs)))]
+    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
+        return [list(range(len(jobs)))]
 
     def train(
         self,

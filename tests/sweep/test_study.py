@@ -268,7 +268,7 @@ def test_studies_on_several_data_sets_are_searched_together(
             return super().run_all(tasks, **settings)
 
     planned = {
-        f"{name} {target}": PlannedSearch(replace(BASE, target=target), sweep, partial(chosen, data))  # type: ignore[arg-type]
+        f"{name} {target}": PlannedSearch(replace(BASE, target=target), sweep, partial(chosen, data))
         for target in ("soft", "hard")
         for name, data in modules.items()
     }

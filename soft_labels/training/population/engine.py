@@ -8,17 +8,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from soft_labels.data.embedded import EmbeddedDataset
+from soft_labels.data.split import SPLIT_NAMES
 from soft_labels.errors import ConfigError
 from soft_labels.training.heads import BYTES_TO_TRAIN, numbers_of
 from soft_labels.training.objectives import Objective
 from soft_labels.training.population.program import Member, PopulationData, Program
 from soft_labels.training.solved_runs import solved_runs
-from soft_labels.training.spec import Engine, EpochHook, RunResult, RunSpec, Start, check_honoured
+from soft_labels.training.spec import (
+    Engine,
+    EpochHook,
+    Job,
+    RunResult,
+    RunSpec,
+    Start,
+    at_places,
+    check_honoured,
+)
 from soft_labels.training.trainer import device_of
 
 # Fields of a spec that a program trains with; a field that is new is refused until it is honoured and named here.
@@ -27,10 +38,11 @@ HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "schedule
             "patience", "min_delta")  # fmt: skip
 _MEBIBYTE = 2**20
 _PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
-# Heads a program. More heads share what a step costs besides their products: on two workers of a CPU 12 take a tenth
-# less time than 8 at 384 inputs, and no less than 18; so do 7 in place of 3 at 1,536, and 3 in place of 1 at 3,840
-# (tests/benchmarks/population_chunk.py). An accelerator wants many heads to hide its launches.
-_CHUNK_ON_CPU, _MEBIBYTES_ON_CPU = 12, 48
+# Heads a program. Heads share what a step costs besides their products. Two workers of a CPU take for one head's work at
+# 8, 24 and 36 heads a program 14, 8 and 8% of what it takes alone at 21 inputs, and 33, 28 and 30% at 384; for 3, 7 and
+# 12 heads of 1,536 inputs 75, 72 and 70% (tests/benchmarks/population_chunk.py). An accelerator wants many heads to hide
+# its launches.
+_CHUNK_ON_CPU, _MEBIBYTES_ON_CPU = 24, 48
 _CHUNK_ON_ACCELERATOR = 256
 
 
@@ -98,7 +110,8 @@ class PopulationEngine(Engine):
     ) -> list[RunResult]:
         """See :class:`~soft_labels.training.spec.Engine`; with ``after_epoch`` programs run one by one, in order."""
         with self.at_work() as start:
-            found = dict(start(data, specs, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=after_epoch))
+            jobs = [Job(data, spec) for spec in specs]
+            found = dict(start(jobs, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=after_epoch))
         return [found[position] for position in range(len(specs))]
 
     @contextmanager
@@ -116,97 +129,122 @@ class PopulationEngine(Engine):
         self,
         pool: Executor,
         stop: Event,
-        data: EmbeddedDataset,
-        specs: Sequence[RunSpec],
+        jobs: Sequence[Job],
         *,
         monitor_test: bool = False,
         keep_heads: bool = False,
         after_epoch: EpochHook | None = None,
     ) -> Iterator[tuple[int, RunResult]]:
         """Hand all programs to the workers; where there is a hook, each is run here when its results are asked for."""
-        for spec in specs:
+        for data, spec in jobs:
             check_honoured("the population engine", HONOURED, spec)
             Objective(spec).check(data.ordinal)
-        prepared = {
-            standardize: PopulationData(data, standardize, self.device)
-            for standardize in {spec.standardize for spec in specs if not spec.kind.solved}
-        }
 
         def run(positions: list[int]) -> tuple[list[RunResult], int]:
-            own = [specs[position] for position in positions]
-            hook = None if after_epoch is None else lambda run, *rest: after_epoch(positions[run], *rest)
-            if own[0].kind.solved:
-                return solved_runs(data, own, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=hook), 0
-            program = Program(prepared[own[0].standardize], own, _members(own, self.share), monitor_test=monitor_test,
+            own, hook = [jobs[position] for position in positions], at_places(after_epoch, positions)
+            specs = [job.spec for job in own]
+            if specs[0].kind.solved:
+                return solved_runs(own[0].data, specs, monitor_test=monitor_test, keep_heads=keep_heads,
+                                   after_epoch=hook), 0  # fmt: skip
+            parts = [PopulationData(data, specs[0].standardize, self.device) for data in _distinct(own)]
+            program = Program(parts, specs, _members(own, self.share), monitor_test=monitor_test,
                               keep_heads=keep_heads, after_epoch=hook, stop=stop)  # fmt: skip
             return program.train(), program.member_steps
 
-        plan = self.programs(data, specs)
-        done = map(run, plan) if after_epoch is not None else pool.map(run, plan)
-        return self._results(plan, done, len(data.dataset.split.train))
+        plan = self.programs(jobs)
+        return self._results(jobs, plan, map(run, plan) if after_epoch is not None else pool.map(run, plan))
 
     def _results(
-        self, plan: list[list[int]], done: Iterable[tuple[list[RunResult], int]], train_items: int
+        self, jobs: Sequence[Job], plan: list[list[int]], done: Iterable[tuple[list[RunResult], int]]
     ) -> Iterator[tuple[int, RunResult]]:
-        """Each result with the place of its spec, program by program."""
+        """Each result with the place of its job, program by program."""
         for positions, (own, member_steps) in zip(plan, done, strict=True):
             self.work.done += member_steps
-            self.work.asked += sum(
-                len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size)
-                for result in own
-                if not result.spec.kind.solved
-            )
-            yield from zip(positions, own, strict=True)
+            for position, result in zip(positions, own, strict=True):
+                if not result.spec.kind.solved:
+                    train_items = len(jobs[position].data.dataset.split.train)
+                    self.work.asked += len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size)
+                yield position, result
 
-    def together(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
+    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
         """Whole programs, two for each worker."""
-        programs = self.programs(data, specs)
+        programs = self.programs(jobs)
         size = _PROGRAMS_A_WORKER * self.workers
         return [
             sorted(itertools.chain.from_iterable(programs[start : start + size]))
             for start in range(0, len(programs), size)
         ]
 
-    def programs(self, data: EmbeddedDataset, specs: Sequence[RunSpec]) -> list[list[int]]:
-        """How specs are dealt out: positions of the runs of each program, small mini-batches (the longest) first.
+    def programs(self, jobs: Sequence[Job]) -> list[list[int]]:
+        """How jobs are dealt out: positions of the runs of each program, small mini-batches (the longest) first.
 
-        A head that is solved is a program of its own, after all others. Which heads share a program changes no number.
+        Runs of several data sets share a program where all its tensors have the same shapes, as those of redrawn splits
+        do. A head that is solved is a program of its own, after all others. Which heads share a program changes no
+        number.
         """
-        shapes: dict[tuple[int, int, bool, str], list[int]] = {}
-        for position, spec in enumerate(specs):
-            if spec.kind.solved:
-                continue
-            shapes.setdefault((spec.batch_size, spec.hidden_width, spec.standardize, spec.loss), []).append(position)
+        shapes: dict[_Shape, list[int]] = {}
+        for position, job in enumerate(jobs):
+            if not job.spec.kind.solved:
+                shapes.setdefault(_Shape.of(job), []).append(position)
         members = {
-            shape: _members([specs[position] for position in positions], self.share)
+            shape: _members([jobs[position] for position in positions], self.share)
             for shape, positions in shapes.items()
         }
         a_worker = math.ceil(sum(map(len, members.values())) / self.workers)
         programs = []
         for shape in sorted(shapes):
-            own = sorted(
-                members[shape], key=lambda member: (member.spec.seed, member.spec.lr, member.spec.weight_decay)
-            )
-            most = min(self._members_a_program(data, hidden_width=shape[1]), self.chunk or a_worker)
+            own = sorted(members[shape], key=_order)
+            most = min(self._members_a_program(shape), self.chunk or a_worker)
             for some in np.array_split(np.arange(len(own)), math.ceil(len(own) / most)):
                 runs = itertools.chain.from_iterable(own[place].runs for place in some)
                 programs.append([shapes[shape][run] for run in runs])
-        return [*programs, *([position] for position, spec in enumerate(specs) if spec.kind.solved)]
+        return [*programs, *([position] for position, job in enumerate(jobs) if job.spec.kind.solved)]
 
-    def _members_a_program(self, data: EmbeddedDataset, hidden_width: int) -> int:
+    def _members_a_program(self, shape: "_Shape") -> int:
         """How many heads fit the chunk and the memory: weights, gradients and two moments each."""
-        size = BYTES_TO_TRAIN * numbers_of(data.embedding_dim, data.num_classes, hidden_width)
+        size = BYTES_TO_TRAIN * numbers_of(shape.embedding_dim, shape.num_classes, shape.hidden_width)
         small_enough = max(1, _MEBIBYTES_ON_CPU * _MEBIBYTE // size)
         usual = min(_CHUNK_ON_CPU, small_enough) if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
         return max(1, min(self.chunk or usual, self.memory_mb * _MEBIBYTE // size))
 
 
-def _members(specs: Sequence[RunSpec], share: bool) -> list[Member]:
-    """The heads that specs begin with: one for all that have the same path until a rule parts them."""
-    runs: dict[RunSpec | int, list[int]] = {}
-    for position, spec in enumerate(specs):
-        runs.setdefault(_path(spec) if share else position, []).append(position)
-    return [Member(specs[own[0]], specs[own[0]].lr, own) for own in runs.values()]
+class _Shape(NamedTuple):
+    """What runs of a program share: their loss, and the shapes of all tensors; programs come in this order."""
+
+    batch_size: int
+    hidden_width: int
+    standardize: bool
+    loss: str
+    embedding_dim: int
+    num_classes: int
+    items: tuple[int, ...]
+
+    @classmethod
+    def of(cls, job: Job) -> "_Shape":
+        """That of a run; ``items`` are those of each part."""
+        data, spec = job
+        items = tuple(len(getattr(data.dataset.split, part)) for part in SPLIT_NAMES)
+        return cls(spec.batch_size, spec.hidden_width, spec.standardize, spec.loss, data.embedding_dim,
+                   data.num_classes, items)  # fmt: skip
+
+
+def _distinct(jobs: Sequence[Job]) -> list[EmbeddedDataset]:
+    """The data sets of some jobs, each once, in the order in which they come."""
+    return list({id(job.data): job.data for job in jobs}.values())
+
+
+def _order(member: Member) -> tuple[int, int, float, float]:
+    """Members that share features come together, then those that share mini-batches, then those that share rates."""
+    return member.part, member.spec.seed, member.spec.lr, member.spec.weight_decay
+
+
+def _members(jobs: Sequence[Job], share: bool) -> list[Member]:
+    """The heads that jobs begin with: one for all that have the same data and path until a rule parts them."""
+    part_of = {id(data): part for part, data in enumerate(_distinct(jobs))}
+    runs: dict[tuple[int, RunSpec | int], list[int]] = {}
+    for position, job in enumerate(jobs):
+        runs.setdefault((part_of[id(job.data)], _path(job.spec) if share else position), []).append(position)
+    return [Member(jobs[own[0]].spec, jobs[own[0]].spec.lr, own, part) for (part, _), own in runs.items()]
 
 
 def _path(spec: RunSpec) -> RunSpec:

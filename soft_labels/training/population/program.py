@@ -1,7 +1,7 @@
 """One program: a few heads that share their mini-batch size, from the first epoch until the last of them ends."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import NamedTuple, cast
 
@@ -24,7 +24,7 @@ from soft_labels.training.population.stacked import StackedHeads, side_by_side, 
 from soft_labels.training.spec import Ending, RunResult, RunSpec
 
 Curve = dict[str, NDArray[np.float64]]
-_MOST_ROWS = 4_096
+_Stream = tuple[int, int]  # some data and a seed
 
 
 class PopulationData:
@@ -69,9 +69,9 @@ class PopulationData:
         nothing = dists.new_empty(len(dists), 0)
         return BatchLoader(self, Observed(nothing, dists, self.majority_label), self.rows["train"], batch_size, seed)
 
-    def blocks(self, split: SplitName) -> Iterator[Tensor]:
-        """Prepared features of a split in order."""
-        return (self[rows] for rows in torch.split(self.rows[split], _MOST_ROWS))
+    def blocks(self, split: SplitName, most_rows: int) -> Iterator[Tensor]:
+        """Prepared features of a split in order, at most so many rows at a time."""
+        return (self[rows] for rows in torch.split(self.rows[split], most_rows))
 
 
 @dataclass
@@ -82,11 +82,13 @@ class Member:
         spec: What decides its weights' path: of the scheduler only the learning rate counts.
         lr: Its learning rate in the coming epoch.
         runs: Positions of its runs.
+        part: Which of the program's data it is trained on.
     """
 
     spec: RunSpec
     lr: float
     runs: list[int]
+    part: int = 0
 
 
 @dataclass
@@ -102,7 +104,7 @@ class Program:
     """Trains members side by side; each run ends by its own rule, and a member when its last run has.
 
     Args:
-        data: The data.
+        parts: The data, of the same shapes: one set, or some that differ in their split or annotations.
         specs: The runs, S.
         members: Heads to begin with; each run belongs to one.
         monitor_test: Whether curves have the test split.
@@ -113,7 +115,7 @@ class Program:
 
     def __init__(
         self,
-        data: PopulationData,
+        parts: Sequence[PopulationData],
         specs: Sequence[RunSpec],
         members: Sequence[Member],
         *,
@@ -122,7 +124,8 @@ class Program:
         after_epoch: Callable[[int, int, float], bool] | None,
         stop: Event,
     ) -> None:
-        self._data = data
+        self._parts = parts
+        self._device = parts[0].device
         self._specs = specs
         self._keep_heads = keep_heads
         self._after_epoch = after_epoch
@@ -130,7 +133,8 @@ class Program:
         self._splits: tuple[SplitName, ...] = ("val", "test") if monitor_test else ("val",)
         self._rules = TrainingRules(specs)
         self._loss = Objective(specs[0]).loss  # programs are made of runs with one loss
-        self._aims = Aims(specs, data.observed, data.device)
+        self._aims = [Aims(specs, part.observed, part.device) for part in parts]
+        self._part_of = {run: member.part for member in members for run in member.runs}
         self._runs = [_Run() for _ in specs]
         self._members = sorted(members, key=_rates)
         self.member_steps = 0
@@ -144,12 +148,12 @@ class Program:
         first = self._members[0].spec
         seeds = sorted({member.spec.seed for member in self._members})
         fresh = {
-            seed: MLPHead(self._data.width, self._data.num_classes, first.hidden_width, first.dropout, seed)
+            seed: MLPHead(self._parts[0].width, self._parts[0].num_classes, first.hidden_width, first.dropout, seed)
             for seed in seeds
         }
         heads = [fresh[member.spec.seed] for member in self._members]
-        self._heads = StackedHeads.from_heads(heads, [_rates(member) for member in self._members], self._data.device)
-        self._loaders: dict[int, BatchLoader] = {}
+        self._heads = StackedHeads.from_heads(heads, [_rates(member) for member in self._members], self._device)
+        self._loaders: dict[_Stream, BatchLoader] = {}
         epoch = 0
         while self._members:
             if self._stop.is_set():
@@ -164,15 +168,14 @@ class Program:
     def _train_epoch(self, epoch: int) -> Curve:
         """One pass over the training split; its metrics are those of the pass itself."""
         members = self._members
-        seeds = sorted({member.spec.seed for member in members})
-        streams = [self._stream(seed, epoch) for seed in seeds]
-        device = self._data.device
-        of_stream = torch.tensor([seeds.index(member.spec.seed) for member in members], device=device)
-        kind = self._aims.of(member.spec for member in members)
-        masks = _Masks(members, epoch, device)
+        streams = sorted({_stream(member) for member in members})
+        loaders = [self._loader(stream, epoch) for stream in streams]
+        of_stream = torch.tensor([streams.index(_stream(member)) for member in members], device=self._device)
+        kind = self._kinds()
+        masks = _Masks(members, epoch, self._device)
         logits, passed = [], []
-        for batches in zip(*streams, strict=True):
-            seen = _Seen.of(batches, self._aims.weights)
+        for batches in zip(*loaders, strict=True):
+            seen = _Seen.of(batches, [self._aims[part].weights for part, _ in streams])
             features = side_by_side([batch.features for batch in batches])
             features = features.expand(len(members), -1, -1) if len(streams) == 1 else features[of_stream]
             mask = masks.draw(features.shape[1])
@@ -181,22 +184,32 @@ class Program:
         self.member_steps += len(members) * len(logits)
         return self._metrics("train", torch.cat(logits, 1), _Seen.joined(passed).of_members(of_stream), kind)
 
-    def _stream(self, seed: int, epoch: int) -> BatchLoader:
-        """A seed's mini-batches of this epoch."""
-        if seed not in self._loaders or self._aims.each_epoch:
-            first = self._members[0].spec
-            self._loaders[seed] = self._data.loader(first.batch_size, seed, self._aims.training(seed, epoch))
-        self._loaders[seed].set_epoch(epoch)
-        return self._loaders[seed]
+    def _kinds(self) -> Tensor:
+        """Which aim each member has, ``[P]``; aims are in the same order for all data."""
+        return self._aims[0].of(member.spec for member in self._members)
+
+    def _loader(self, stream: "_Stream", epoch: int) -> BatchLoader:
+        """The mini-batches of some data and a seed in this epoch."""
+        part, seed = stream
+        if stream not in self._loaders or self._aims[part].each_epoch:
+            first, dists = self._members[0].spec, self._aims[part].training(seed, epoch)
+            self._loaders[stream] = self._parts[part].loader(first.batch_size, seed, dists)
+        self._loaders[stream].set_epoch(epoch)
+        return self._loaders[stream]
 
     def _evaluate(self, split: SplitName) -> Curve:
         """Metrics of a split after the epoch."""
-        rows = self._data.rows[split].to(self._data.device)
-        logits = torch.cat([self._heads.logits(block) for block in self._data.blocks(split)], dim=1)
-        kind = self._aims.of(member.spec for member in self._members)
-        weights = None if self._aims.weights is None else self._aims.weights[rows][None]
-        seen = _Seen(self._aims.judging[rows][None], self._data.majority_label[rows][None], weights)
-        return self._metrics(split, logits, seen, kind)
+        parts = sorted({member.part for member in self._members})
+        of_part = torch.tensor([parts.index(member.part) for member in self._members], device=self._device)
+        most = self._heads.most_rows
+        logits = []
+        for blocks in zip(*(self._parts[part].blocks(split, most) for part in parts), strict=True):
+            features = side_by_side(blocks)
+            features = features.expand(len(of_part), -1, -1) if len(parts) == 1 else features[of_part]
+            logits.append(self._heads.logits(features))
+        seen = _Seen.side_by_side([_Seen.whole(self._parts[part], self._aims[part], split) for part in parts])
+        seen = seen if len(parts) == 1 else seen.of_members(of_part)
+        return self._metrics(split, torch.cat(logits, dim=1), seen, self._kinds())
 
     def _metrics(self, split: SplitName, logits: Tensor, seen: "_Seen", kind: Tensor) -> Curve:
         """Loss and metrics of each member, each ``[P]``.
@@ -256,7 +269,7 @@ class Program:
             for run in member.runs:
                 if self._runs[run].ending is None:
                     by_rate.setdefault(float(self._rules.lr[run]), []).append(run)
-            following += [(place, Member(member.spec, lr, runs)) for lr, runs in by_rate.items()]
+            following += [(place, replace(member, lr=lr, runs=runs)) for lr, runs in by_rate.items()]
         following.sort(key=lambda one: _rates(one[1]))
         self._members = [member for _, member in following]
         if self._members:
@@ -265,13 +278,14 @@ class Program:
     def _result(self, position: int) -> RunResult:
         """What a run gave."""
         run = self._runs[position]
-        state = None if run.best is None else self._state(*run.best)
+        state = None if run.best is None else self._state(self._parts[self._part_of[position]], *run.best)
         best_epoch = int(self._rules.best_epoch[position])
         return RunResult(self._specs[position], run.curve, best_epoch, cast("Ending", run.ending), state)
 
-    def _state(self, hidden: Tensor, output: Tensor) -> dict[str, Tensor]:
+    @staticmethod
+    def _state(data: PopulationData, hidden: Tensor, output: Tensor) -> dict[str, Tensor]:
         """The ``state_dict`` of the one head with these weights."""
-        mean, scale = self._data.statistics
+        mean, scale = data.statistics
         return {
             "feature_mean": mean, "feature_scale": scale,
             "hidden.weight": hidden[:, :-1].contiguous(), "hidden.bias": hidden[:, -1].contiguous(),
@@ -317,13 +331,25 @@ class _Seen(NamedTuple):
     weights: Tensor | None
 
     @classmethod
-    def of(cls, batches: tuple[Batch, ...], weights: Tensor | None) -> "_Seen":
-        """One mini-batch of each stream."""
-        return cls(
-            side_by_side([batch.label_dist for batch in batches]),
-            side_by_side([batch.majority_label for batch in batches]),
-            None if weights is None else side_by_side([weights[batch.rows] for batch in batches]),
-        )
+    def of(cls, batches: Sequence[Batch], weights: Sequence[Tensor | None]) -> "_Seen":
+        """One mini-batch of each stream, and the weights ``[N, K]`` of all items of its data."""
+        return cls.side_by_side([
+            cls(batch.label_dist, batch.majority_label, None if own is None else own[batch.rows])
+            for batch, own in zip(batches, weights, strict=True)
+        ])  # fmt: skip
+
+    @classmethod
+    def whole(cls, data: PopulationData, aims: Aims, split: SplitName) -> "_Seen":
+        """A split, as losses of validation and test are counted, without a first dimension."""
+        rows = data.rows[split].to(data.device)
+        weights = None if aims.weights is None else aims.weights[rows]
+        return cls(aims.judging[rows], data.majority_label[rows], weights)
+
+    @classmethod
+    def side_by_side(cls, many: Sequence["_Seen"]) -> "_Seen":
+        """What is known of each, given without a first dimension."""
+        dists, labels, weights = zip(*many, strict=True)
+        return cls(side_by_side(dists), side_by_side(labels), None if weights[0] is None else side_by_side(weights))
 
     @classmethod
     def joined(cls, many: Sequence["_Seen"]) -> "_Seen":
@@ -338,6 +364,11 @@ class _Seen(NamedTuple):
     def aim(self, place: Tensor, kind: Tensor) -> Aim:
         """Each member's own aim: ``place`` ``[P]`` in the first dimension, ``kind`` ``[P]`` among the aims."""
         return Aim(self.dists[place, :, kind], None if self.weights is None else self.weights[place, :, kind])
+
+
+def _stream(member: Member) -> _Stream:
+    """What decides a member's mini-batches: its data and its seed."""
+    return member.part, member.spec.seed
 
 
 def _rates(member: Member) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from soft_labels.training.heads import MLPHead
 from soft_labels.training.objectives import Aim, Loss
 
 _BETAS, _EPS = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, as the one-head module uses them
+_MOST_ROWS, _MOST_NUMBERS = 4_096, 2**24  # of a block of items and of its hidden units, where nothing is trained
 _LINE = 16  # float32 numbers of a cache line: products of rows that begin on one take up to a third less
 
 
@@ -66,6 +67,12 @@ class StackedHeads:
         """Number of heads, P."""
         return len(self._weights[0])
 
+    @property
+    def most_rows(self) -> int:
+        """Most items at a time for :meth:`logits`, so that many heads take no more memory than few."""
+        widest = max(self._weights[0].shape[1:])
+        return min(_MOST_ROWS, max(1, _MOST_NUMBERS // (len(self) * widest)))
+
     def _set_rates(self, rates: Sequence[tuple[float, float]]) -> None:
         """Group neighbours with equal rates: one fused update each."""
         self._groups = []
@@ -95,9 +102,9 @@ class StackedHeads:
         return hidden, output
 
     def logits(self, features: Tensor) -> Tensor:
-        """Logits ``[P, N, C]`` of features with ones ``[N, D']``, without dropout."""
+        """Logits ``[P, N, C]`` of features with ones ``[P, N, D']``, without dropout."""
         hidden, output = self._weights
-        act = F.gelu(torch.bmm(features.expand(len(self), -1, -1), hidden.mT))
+        act = F.gelu(torch.bmm(features, hidden.mT))
         return torch.baddbmm(output[:, None, :, self._width], act, output[..., : self._width].mT)
 
     def step(self, features: Tensor, mask: Tensor | None, loss: Loss, aim: Aim) -> Tensor:

@@ -14,7 +14,7 @@ from soft_labels.errors import ConfigError
 from soft_labels.training.heads import MLPHead
 from soft_labels.training.lightning_engine import LightningEngine
 from soft_labels.training.population import PopulationEngine
-from soft_labels.training.spec import Engine, RunResult, RunSpec
+from soft_labels.training.spec import Engine, Job, RunResult, RunSpec
 from tests.toys import SeededData, SeededEncoder
 
 pytestmark = pytest.mark.slow
@@ -160,7 +160,7 @@ def test_a_program_holds_no_more_heads_than_its_memory(data: EmbeddedDataset) ->
     specs = [replace(QUICK, hidden_width=2048, lr=1e-3 + 1e-6 * number, max_epochs=1) for number in range(9)]
     numbers = 2048 * (WIDTH + 1) + CLASSES * 2049
     engine = PopulationEngine(accelerator="cpu", memory_mb=2)
-    sizes = [len(program) for program in engine.programs(data, specs)]
+    sizes = [len(program) for program in engine.programs([Job(data, spec) for spec in specs])]
     assert max(sizes) * numbers * 16 <= 2 * 2**20 < (max(sizes) + 1) * numbers * 16
     assert sum(sizes) == len(specs)
 
@@ -171,10 +171,10 @@ def test_on_a_cpu_programs_are_small_and_even_and_there_is_one_for_each_worker(d
 
     def sizes(specs: list[RunSpec], workers: int, chunk: int | None = None) -> list[int]:
         engine = PopulationEngine(accelerator="cpu", workers=workers, chunk=chunk)
-        return [len(program) for program in engine.programs(data, specs)]
+        return [len(program) for program in engine.programs([Job(data, spec) for spec in specs])]
 
     assert sizes(narrow, 1) == [10, 9, 9]
-    assert sizes(wide, 1) == [6, 6, 6, 5, 5]
+    assert sizes(wide, 1) == [7, 7, 7, 7]
     assert sizes(narrow, 4) == [7, 7, 7, 7]
     assert sizes(narrow[:3], 4) == [1, 1, 1]
     assert sizes(narrow, 4, chunk=20) == [14, 14]
@@ -191,11 +191,39 @@ def test_what_is_started_together_gives_what_each_gives_alone(data: EmbeddedData
     other = data.redrawn(7)
     with engine.at_work() as start:
         assert torch.get_num_threads() == 1
-        both = [start(data, DIFFERENT[:4]), start(other, DIFFERENT[:4])]
+        both = [start([Job(on, spec) for spec in DIFFERENT[:4]]) for on in (data, other)]
         found = [dict(one) for one in reversed(both)]
     for on, results in zip((other, data), found, strict=True):
         own = [results[place] for place in range(4)]
         assert_same_runs(own, engine.train(on, DIFFERENT[:4]), atol=0)
+
+
+def test_runs_of_splits_and_of_fewer_annotators_share_programs_and_change_nothing(data: EmbeddedDataset) -> None:
+    specs = [
+        *DIFFERENT,
+        replace(QUICK, target="sampled", seed=1),
+        replace(QUICK, target="repeated", scheduler="plateau", plateau_patience=0, max_epochs=4),
+        replace(QUICK, target="smoothed", smoothing=0.2, dropout=0.3),
+    ]
+    sets = [data, data.redrawn(3), data.redrawn(4), data.drawn(2, 0)]
+    jobs = [Job(one, spec) for one in sets for spec in specs]
+    engine = PopulationEngine(accelerator="cpu", workers=1)
+    plan = engine.programs(jobs)
+    assert sorted(place for program in plan for place in program) == list(range(len(jobs)))
+    assert len(plan) < len(engine.programs(jobs[: len(specs)])) * len(sets), "programs go over several data sets"
+    with engine.at_work() as start:
+        found = dict(start(jobs, monitor_test=True, keep_heads=True))
+    for place, one in enumerate(sets):
+        own = [found[place * len(specs) + run] for run in range(len(specs))]
+        assert_same_runs(own, engine.train(one, specs, monitor_test=True, keep_heads=True), atol=0)
+
+
+def test_data_of_other_shapes_train_in_programs_of_their_own(data: EmbeddedDataset, tmp_path: Path) -> None:
+    narrow = SeededData(items=150, encoder=SeededEncoder(WIDTH - 1), store=tmp_path).embedded
+    fewer = SeededData(items=140, encoder=SeededEncoder(WIDTH), store=tmp_path).embedded
+    jobs = [Job(one, QUICK) for one in (data, narrow, fewer, data.redrawn(1))]
+    plan = PopulationEngine(accelerator="cpu", workers=1).programs(jobs)
+    assert sorted(map(sorted, plan)) == [[0, 3], [1], [2]]
 
 
 def test_what_nobody_waits_for_is_given_up(data: EmbeddedDataset) -> None:
@@ -203,8 +231,8 @@ def test_what_nobody_waits_for_is_given_up(data: EmbeddedDataset) -> None:
 
     def interrupted() -> None:
         with engine.at_work() as start:
-            start(data, [replace(QUICK, max_epochs=10**6, patience=10**6)])
-            queued.append(start(data, [RunSpec(head="logistic")]))
+            start([Job(data, replace(QUICK, max_epochs=10**6, patience=10**6))])
+            queued.append(start([Job(data, RunSpec(head="logistic"))]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -20,7 +20,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedDataset:
 
 
 def program(data: EmbeddedDataset, specs: list[RunSpec], members: list[Member], stop: Event | None = None) -> Program:
-    return Program(PopulationData(data, True, CPU), specs, members, monitor_test=True, keep_heads=True,
+    return Program([PopulationData(data, True, CPU)], specs, members, monitor_test=True, keep_heads=True,
                    after_epoch=None, stop=stop or Event())  # fmt: skip
 
 
@@ -66,5 +66,5 @@ def test_prepared_features_are_standardised_and_carry_ones(tmp_path: Path, limit
     prepared = PopulationData(data, True, CPU)
     torch.testing.assert_close(prepared[rows][:, : data.embedding_dim], (data.features[rows] - mean) / scale)
     assert torch.equal(prepared[rows][:, data.embedding_dim], torch.ones(len(rows)))
-    assert torch.equal(torch.cat(list(prepared.blocks("val"))), prepared[rows])
+    assert torch.equal(torch.cat(list(prepared.blocks("val", 5))), prepared[rows])
     assert torch.equal(PopulationData(data, False, CPU)[rows][:, : data.embedding_dim], data.features[rows])

@@ -48,7 +48,7 @@ def test_steps_are_those_of_torchs_adam_on_each_head_alone(loss: Loss, weighted:
 def test_logits_are_those_of_each_head() -> None:
     stacked = StackedHeads.from_heads(heads(), RATES, torch.device("cpu"))
     features = drawn(9, WIDTH)
-    logits = stacked.logits(with_ones(features))
+    logits = stacked.logits(with_ones(features).expand(len(stacked), -1, -1))
     for place, head in enumerate(heads()):
         torch.testing.assert_close(logits[place], head(features).detach())
 
