@@ -38,10 +38,10 @@ HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "schedule
             "patience", "min_delta")  # fmt: skip
 _MEBIBYTE = 2**20
 _PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
-# Heads a program. Heads share what a step costs besides their products. Two workers of a CPU take for one head's work at
-# 8, 24 and 36 heads a program 14, 8 and 8% of what it takes alone at 21 inputs, and 33, 28 and 30% at 384; for 3, 7 and
-# 12 heads of 1,536 inputs 75, 72 and 70% (tests/benchmarks/population_chunk.py). An accelerator wants many heads to hide
-# its launches.
+# Heads a program. Heads share what a step costs besides their products. Two workers of a CPU take for one head's work
+# at 8, 24 and 36 heads a program 14, 8 and 8% of what it takes alone at 21 inputs, and 33, 28 and 30% at 384; for 3, 7
+# and 12 heads of 1,536 inputs 75, 72 and 70% (tests/benchmarks/population_chunk.py). An accelerator wants many heads to
+# hide its launches.
 _CHUNK_ON_CPU, _MEBIBYTES_ON_CPU = 24, 48
 _CHUNK_ON_ACCELERATOR = 256
 
