@@ -24,14 +24,14 @@ from soft_labels.runs.store import RecordStore
 from soft_labels.training.predict import predict
 from soft_labels.training.spec import Engine, EpochHook, Job, RunResult, RunSpec, Start, at_places, head_of
 
-_AHEAD = 1  # bundles that train on while the results of another are written
+_AHEAD = 2  # bundles that train on while the results of another are written
 logger = logging.getLogger(__name__)
 
 
 class Runner:
     """Trains specs bundle by bundle, and writes one when all its runs are done.
 
-    The next bundle trains on while one is written, so that a run that is killed loses two at most.
+    The next two train on while one is written, so that a run that is killed loses three at most.
 
     Any number of processes may run the same specs on one folder: each takes bundles that no other has, and returns when
     all are done. The lock of a process that was killed is free again.

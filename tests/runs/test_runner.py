@@ -157,7 +157,7 @@ def test_a_run_is_pruned_by_the_rule_of_its_own_task(data: EmbeddedDataset, tmp_
     assert [record.pruner for records in found for record in records] == ["toy rule"] * 4 + [None]
 
 
-def test_the_next_bundle_trains_while_one_is_written(
+def test_the_next_bundles_train_while_one_is_written(
     data: EmbeddedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, store = Counting(), RecordStore(tmp_path)
@@ -169,9 +169,10 @@ def test_the_next_bundle_trains_while_one_is_written(
         add(*written)
 
     monkeypatch.setattr(store, "add", noted)
-    records = Runner(store, engine).run(data, SPECS)
-    assert [record.run_spec for record in records] == SPECS
-    assert began == [2, 3, 3], "bundles that had begun when one was written"
+    specs = [*SPECS, replace(SPEC, lr=1e-4)]
+    records = Runner(store, engine).run(data, specs)
+    assert [record.run_spec for record in records] == specs
+    assert began == [3, 4, 4, 4], "bundles that had begun when one was written"
 
 
 def test_after_an_error_bundles_are_free_and_what_was_written_stays(data: EmbeddedDataset, tmp_path: Path) -> None:

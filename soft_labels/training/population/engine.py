@@ -37,7 +37,6 @@ HONOURED = ("target", "hidden_width", "dropout", "lr", "weight_decay", "schedule
             "plateau_patience", "standardize", "seed", "loss", "head", "neighbours", "batch_size", "max_epochs",
             "patience", "min_delta")  # fmt: skip
 _MEBIBYTE = 2**20
-_PROGRAMS_A_WORKER = 2  # more lose more work when a process is killed, fewer leave workers idle at a part's end
 # Heads a program. Heads share what a step costs besides their products. Two workers of a CPU take for one head's work
 # at 8, 24 and 36 heads a program 14, 8 and 8% of what it takes alone at 21 inputs, and 33, 28 and 30% at 384; for 3, 7
 # and 12 heads of 1,536 inputs 75, 72 and 70% (tests/benchmarks/population_chunk.py). An accelerator wants many heads to
@@ -167,12 +166,11 @@ class PopulationEngine(Engine):
                 yield position, result
 
     def together(self, jobs: Sequence[Job]) -> list[list[int]]:
-        """Whole programs, two for each worker."""
+        """Whole programs, one for each worker."""
         programs = self.programs(jobs)
-        size = _PROGRAMS_A_WORKER * self.workers
         return [
-            sorted(itertools.chain.from_iterable(programs[start : start + size]))
-            for start in range(0, len(programs), size)
+            sorted(itertools.chain.from_iterable(programs[start : start + self.workers]))
+            for start in range(0, len(programs), self.workers)
         ]
 
     def programs(self, jobs: Sequence[Job]) -> list[list[int]]:

@@ -173,11 +173,11 @@ def test_on_a_cpu_programs_are_small_and_even_and_there_is_one_for_each_worker(d
         engine = PopulationEngine(accelerator="cpu", workers=workers, chunk=chunk)
         return [len(program) for program in engine.programs([Job(data, spec) for spec in specs])]
 
-    assert sizes(narrow, 1) == [10, 9, 9]
+    assert sizes(narrow, 1) == [14, 14]
     assert sizes(wide, 1) == [7, 7, 7, 7]
     assert sizes(narrow, 4) == [7, 7, 7, 7]
     assert sizes(narrow[:3], 4) == [1, 1, 1]
-    assert sizes(narrow, 4, chunk=20) == [14, 14]
+    assert sizes(narrow, 4, chunk=10) == [10, 9, 9]
 
 
 def test_an_engine_without_room_is_refused() -> None:
