@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_BLOCK_ROWS = 2_048
+_BLOCK_ROWS = 512
 Draw = Literal["order", "dropout", "target"]
 DRAWS: tuple[Draw, ...] = get_args(Draw)
 

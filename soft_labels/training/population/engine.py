@@ -43,6 +43,7 @@ _MEBIBYTE = 2**20
 # hide its launches.
 _CHUNK_ON_CPU, _MEBIBYTES_ON_CPU = 24, 48
 _CHUNK_ON_ACCELERATOR = 256
+_LEAST_PROGRAMS = 4  # of what trains together, on a CPU, so that its workers have something to do
 
 
 @dataclass
@@ -177,8 +178,8 @@ class PopulationEngine(Engine):
         """How jobs are dealt out: positions of the runs of each program, small mini-batches (the longest) first.
 
         Runs of several data sets share a program where all its tensors have the same shapes, as those of redrawn splits
-        do. A head that is solved is a program of its own, after all others. Which heads share a program changes no
-        number.
+        do. A head that is solved is a program of its own, after all others. It does not depend on the machine, since
+        neighbours may change the last bit of a logarithm.
         """
         shapes: dict[_Shape, list[int]] = {}
         for position, job in enumerate(jobs):
@@ -188,11 +189,11 @@ class PopulationEngine(Engine):
             shape: _members([jobs[position] for position in positions], self.share)
             for shape, positions in shapes.items()
         }
-        a_worker = math.ceil(sum(map(len, members.values())) / self.workers)
+        even = math.ceil(sum(map(len, members.values())) / (_LEAST_PROGRAMS if self.device.type == "cpu" else 1))
         programs = []
         for shape in sorted(shapes):
             own = sorted(members[shape], key=_order)
-            most = min(self._members_a_program(shape), self.chunk or a_worker)
+            most = min(self._members_a_program(shape), self.chunk or even)
             for some in np.array_split(np.arange(len(own)), math.ceil(len(own) / most)):
                 runs = itertools.chain.from_iterable(own[place].runs for place in some)
                 programs.append([shapes[shape][run] for run in runs])
