@@ -12,7 +12,7 @@ from soft_labels.runs.record import RunRecord
 from soft_labels.training.best import WholeFileIO
 from soft_labels.training.lightning_engine import loaders_of, module_of
 from soft_labels.training.predict import predict
-from soft_labels.training.spec import Engine, Job, RunResult, RunSpec, head_of
+from soft_labels.training.spec import Engine, RunResult, RunSpec, head_of
 from soft_labels.training.trainer import quiet
 
 
@@ -95,6 +95,5 @@ class BestHeads:
             engine: What trains.
         """
         missing = [spec for spec, files in self._files.items() if not all(one.there for one in files)]
-        with engine.at_work() as start:
-            for _, result in start([Job(self._data, spec) for spec in missing], keep_heads=True):
-                self.take(result)
+        for result in engine.train(self._data, missing, keep_heads=True):
+            self.take(result)

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -105,21 +106,22 @@ class Runner:
         distinct = list(first.values())
         jobs = [Job(tasks[task].data, tasks[task].specs[run]) for task, run in distinct]
         bundles = []
-        for group in self.engine.together(jobs):
+        for groups in self.engine.together(jobs):
             runs: dict[int, list[int]] = {}
-            for task, run in (distinct[place] for place in group):
+            for task, run in (distinct[place] for place in sorted(chain.from_iterable(groups))):
                 runs.setdefault(task, []).append(run)
-            whole = [
-                _Part(self._name(tasks[task], [ids[task][run] for run in own], owner), tasks[task], kinds[task], own)
-                for task, own in runs.items()
-            ]
-            parts = [
-                part._replace(positions=missing)
-                for part, task in zip(whole, runs, strict=True)
-                if (missing := [run for run in part.positions if ids[task][run] not in known])
-            ]
-            if parts:
-                bundles.append(_Bundle(min(part.name for part in whole), parts))
+            names = {
+                task: self._name(tasks[task], [ids[task][run] for run in own], owner) for task, own in runs.items()
+            }
+            missing = [(task, run) for task, own in runs.items() for run in own if ids[task][run] not in known]
+            if missing:
+                parts = [
+                    _Part(names[task], tasks[task], kinds[task], [run for _, run in own])
+                    for task, own in groupby(missing, key=itemgetter(0))
+                ]
+                places = {one: place for place, one in enumerate(missing)}
+                left = [[places[distinct[place]] for place in group if distinct[place] in places] for group in groups]
+                bundles.append(_Bundle(min(names.values()), parts, [group for group in left if group]))
         return bundles
 
     @staticmethod
@@ -169,11 +171,11 @@ class Runner:
             if begun.results is None:
                 advance(begun.bundle.size)
                 return
-            found = {}
+            order, found = list(chain.from_iterable(begun.bundle.groups)), {}
             for place, result in begun.results:
-                found[place] = result
+                found[order[place]] = result
                 advance(1)
-            results = iter([found[place] for place in range(len(found))])
+            results = iter([found[run] for run in range(len(found))])
             for part in begun.bundle.parts:
                 self._write(part, list(islice(results, len(part.positions))))
 
@@ -287,10 +289,14 @@ class _Part(NamedTuple):
 
 
 class _Bundle(NamedTuple):
-    """What trains together: runs of one task or of several."""
+    """What is started and claimed together: runs of one task or of several, part after part.
+
+    ``groups`` are those of :meth:`~soft_labels.training.spec.Engine.together`, with the places of these runs.
+    """
 
     name: str
     parts: list[_Part]
+    groups: list[list[int]]
 
     @property
     def size(self) -> int:
@@ -298,15 +304,16 @@ class _Bundle(NamedTuple):
         return sum(len(part.positions) for part in self.parts)
 
     @property
-    def jobs(self) -> list[Job]:
-        """What to train, part after part."""
-        return [Job(part.task.data, part.task.specs[position]) for part in self.parts for position in part.positions]
+    def jobs(self) -> list[list[Job]]:
+        """What to train, group by group."""
+        jobs = [Job(part.task.data, part.task.specs[position]) for part in self.parts for position in part.positions]
+        return [[jobs[place] for place in group] for group in self.groups]
 
     @property
     def hook(self) -> EpochHook | None:
-        """What may end a run early, if anything may."""
+        """What may end a run early, by its place in :attr:`jobs`, if anything may."""
         hooks = [
-            (at_places(part.kind.pruning and part.kind.pruning.after_epoch, part.positions), own)
+            (at_places(part.task.pruning and part.task.pruning.after_epoch, part.positions), own)
             for part in self.parts
             for own in range(len(part.positions))
         ]
@@ -317,7 +324,7 @@ class _Bundle(NamedTuple):
             hook, own = hooks[run]
             return hook is not None and hook(own, epoch, loss)
 
-        return after_epoch
+        return at_places(after_epoch, list(chain.from_iterable(self.groups)))
 
 
 class _UnderWay(NamedTuple):

@@ -37,9 +37,9 @@ class LightningEngine(Engine):
         device_of(accelerator)
         self.accelerator = accelerator
 
-    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
+    def together(self, jobs: Sequence[Job]) -> list[list[list[int]]]:
         """Each by itself, since a fit takes seconds."""
-        return [[position] for position in range(len(jobs))]
+        return [[[position]] for position in range(len(jobs))]
 
     def train(
         self,

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple, get_args
 
 from torch import Tensor
@@ -238,7 +238,7 @@ class Job(NamedTuple):
     spec: RunSpec
 
 
-# Begins to train some jobs, and gives each result with the place of its job, as it comes.
+# Begins to train some groups of jobs, and gives each result with the place of its job among all, as it comes.
 Start = Callable[..., Iterator[tuple[int, RunResult]]]
 
 
@@ -248,11 +248,15 @@ class Engine(ABC):
     name: str
 
     @abstractmethod
-    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
-        """Positions of the jobs that had better be started by one call, so that work can be written down bit by bit.
+    def together(self, jobs: Sequence[Job]) -> list[list[list[int]]]:
+        """How to divide jobs, so that work can be written down bit by bit.
 
         Args:
             jobs: What to train, on any number of data sets.
+
+        Returns:
+            Bundles that are started by one call each, and in each the positions of the jobs of its groups; a group
+            trains side by side.
         """
 
     @abstractmethod
@@ -284,16 +288,16 @@ class Engine(ABC):
         """Within it, what has been started trains on while the results of something else are seen to.
 
         Returns:
-            What starts a training: it takes jobs, and what :meth:`train` takes by name. Here each begins when its
-            results are asked for; what has not ended with the block is given up.
+            What starts a training: it takes groups of jobs, as :meth:`together` has them, and what :meth:`train` takes
+            by name. Here each begins when its results are asked for; what has not ended with the block is given up.
         """
         yield self._one_by_one
 
     def _one_by_one(
-        self, jobs: Sequence[Job], *, after_epoch: EpochHook | None = None, **settings: bool
+        self, groups: Sequence[Sequence[Job]], *, after_epoch: EpochHook | None = None, **settings: bool
     ) -> Iterator[tuple[int, RunResult]]:
         """Train the jobs, those that follow each other on the same data by one call."""
-        for _, same in groupby(enumerate(jobs), key=lambda one: id(one[1].data)):
+        for _, same in groupby(enumerate(chain.from_iterable(groups)), key=lambda one: id(one[1].data)):
             places, own = zip(*same, strict=True)
             specs, hook = [job.spec for job in own], at_places(after_epoch, places)
             yield from zip(places, self.train(own[0].data, specs, after_epoch=hook, **settings), strict=True)

@@ -17,8 +17,8 @@ class ByFormula(Engine):
     def __init__(self) -> None:
         self.trained: list[RunSpec] = []
 
-    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
-        return [list(range(len(jobs)))]
+    def together(self, jobs: Sequence[Job]) -> list[list[list[int]]]:
+        return [[list(range(len(jobs)))]]
 
     def train(
         self,

@@ -109,9 +109,13 @@ class PopulationEngine(Engine):
         after_epoch: EpochHook | None = None,
     ) -> list[RunResult]:
         """See :class:`~soft_labels.training.spec.Engine`; with ``after_epoch`` programs run one by one, in order."""
+        jobs = [Job(data, spec) for spec in specs]
+        plan = self.programs(jobs)
+        order, groups = list(itertools.chain.from_iterable(plan)), [[jobs[place] for place in group] for group in plan]
+        hook = at_places(after_epoch, order)
         with self.at_work() as start:
-            jobs = [Job(data, spec) for spec in specs]
-            found = dict(start(jobs, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=after_epoch))
+            done = start(groups, monitor_test=monitor_test, keep_heads=keep_heads, after_epoch=hook)
+            found = {order[place]: result for place, result in done}
         return [found[position] for position in range(len(specs))]
 
     @contextmanager
@@ -129,50 +133,47 @@ class PopulationEngine(Engine):
         self,
         pool: Executor,
         stop: Event,
-        jobs: Sequence[Job],
+        groups: Sequence[Sequence[Job]],
         *,
         monitor_test: bool = False,
         keep_heads: bool = False,
         after_epoch: EpochHook | None = None,
     ) -> Iterator[tuple[int, RunResult]]:
         """Hand all programs to the workers; where there is a hook, each is run here when its results are asked for."""
-        for data, spec in jobs:
+        for data, spec in itertools.chain.from_iterable(groups):
             check_honoured("the population engine", HONOURED, spec)
             Objective(spec).check(data.ordinal)
 
-        def run(positions: list[int]) -> tuple[list[RunResult], int]:
-            own, hook = [jobs[position] for position in positions], at_places(after_epoch, positions)
-            specs = [job.spec for job in own]
+        def run(jobs: Sequence[Job], first: int) -> tuple[list[RunResult], int]:
+            specs, hook = [job.spec for job in jobs], at_places(after_epoch, range(first, first + len(jobs)))
             if specs[0].kind.solved:
-                return solved_runs(own[0].data, specs, monitor_test=monitor_test, keep_heads=keep_heads,
+                return solved_runs(jobs[0].data, specs, monitor_test=monitor_test, keep_heads=keep_heads,
                                    after_epoch=hook), 0  # fmt: skip
-            parts = [PopulationData(data, specs[0].standardize, self.device) for data in _distinct(own)]
-            program = Program(parts, specs, _members(own, self.share), monitor_test=monitor_test,
+            parts = [PopulationData(data, specs[0].standardize, self.device) for data in _distinct(jobs)]
+            program = Program(parts, specs, _members(jobs, self.share), monitor_test=monitor_test,
                               keep_heads=keep_heads, after_epoch=hook, stop=stop)  # fmt: skip
             return program.train(), program.member_steps
 
-        plan = self.programs(jobs)
-        return self._results(jobs, plan, map(run, plan) if after_epoch is not None else pool.map(run, plan))
+        firsts = [0, *itertools.accumulate(map(len, groups))][:-1]
+        return self._results(groups, (map if after_epoch is not None else pool.map)(run, groups, firsts))
 
     def _results(
-        self, jobs: Sequence[Job], plan: list[list[int]], done: Iterable[tuple[list[RunResult], int]]
+        self, groups: Sequence[Sequence[Job]], done: Iterable[tuple[list[RunResult], int]]
     ) -> Iterator[tuple[int, RunResult]]:
         """Each result with the place of its job, program by program."""
-        for positions, (own, member_steps) in zip(plan, done, strict=True):
+        place = itertools.count()
+        for jobs, (results, member_steps) in zip(groups, done, strict=True):
             self.work.done += member_steps
-            for position, result in zip(positions, own, strict=True):
-                if not result.spec.kind.solved:
-                    train_items = len(jobs[position].data.dataset.split.train)
-                    self.work.asked += len(result.curve["lr"]) * math.ceil(train_items / result.spec.batch_size)
-                yield position, result
+            for job, result in zip(jobs, results, strict=True):
+                if not job.spec.kind.solved:
+                    train_items = len(job.data.dataset.split.train)
+                    self.work.asked += len(result.curve["lr"]) * math.ceil(train_items / job.spec.batch_size)
+                yield next(place), result
 
-    def together(self, jobs: Sequence[Job]) -> list[list[int]]:
-        """Whole programs, one for each worker."""
+    def together(self, jobs: Sequence[Job]) -> list[list[list[int]]]:
+        """Whole programs, one for each worker in a bundle."""
         programs = self.programs(jobs)
-        return [
-            sorted(itertools.chain.from_iterable(programs[start : start + self.workers]))
-            for start in range(0, len(programs), self.workers)
-        ]
+        return [programs[start : start + self.workers] for start in range(0, len(programs), self.workers)]
 
     def programs(self, jobs: Sequence[Job]) -> list[list[int]]:
         """How jobs are dealt out: positions of the runs of each program, small mini-batches (the longest) first.

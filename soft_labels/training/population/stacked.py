@@ -11,9 +11,8 @@ from soft_labels.training.heads import MLPHead
 from soft_labels.training.objectives import Aim, Loss
 
 _BETAS, _EPS = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, as the one-head module uses them
-# Most items of a block where nothing is trained, and most of its hidden units: what a CPU's caches hold.
-_MOST_ROWS, _MOST_NUMBERS = 4_096, {"cpu": 2**20}
-_MOST_ON_ACCELERATOR = 2**26
+# Most items of a block where nothing is trained, and most of its numbers: on a CPU what its caches hold.
+_MOST_ROWS, _MOST_ON_CPU, _MOST_ON_ACCELERATOR = 4_096, 2**20, 2**26
 _LINE = 16  # float32 numbers of a cache line: products of rows that begin on one take up to a third less
 
 
@@ -73,7 +72,7 @@ class StackedHeads:
     def most_rows(self) -> int:
         """Most items at a time for :meth:`logits`, so that many heads take no more memory than few."""
         heads, *sides = self._weights[0].shape
-        most = _MOST_NUMBERS.get(self._weights[0].device.type, _MOST_ON_ACCELERATOR)
+        most = _MOST_ON_CPU if self._weights[0].device.type == "cpu" else _MOST_ON_ACCELERATOR
         return min(_MOST_ROWS, max(1, most // (heads * max(sides))))
 
     def _set_rates(self, rates: Sequence[tuple[float, float]]) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +191,7 @@ def test_what_is_started_together_gives_what_each_gives_alone(data: EmbeddedData
     other = data.redrawn(7)
     with engine.at_work() as start:
         assert torch.get_num_threads() == 1
-        both = [start([Job(on, spec) for spec in DIFFERENT[:4]]) for on in (data, other)]
+        both = [start([[Job(on, spec)] for spec in DIFFERENT[:4]]) for on in (data, other)]
         found = [dict(one) for one in reversed(both)]
     for on, results in zip((other, data), found, strict=True):
         own = [results[place] for place in range(4)]
@@ -211,9 +212,13 @@ def test_runs_of_splits_and_of_fewer_annotators_share_programs_and_change_nothin
     assert sorted(place for program in plan for place in program) == list(range(len(jobs)))
     assert len(plan) < len(engine.programs(jobs[: len(specs)])) * len(sets), "programs go over several data sets"
     with engine.at_work() as start:
-        found = dict(start(jobs, monitor_test=True, keep_heads=True))
+        found = list(
+            start([[jobs[place] for place in program] for program in plan], monitor_test=True, keep_heads=True)
+        )
+    assert [place for place, _ in found] == list(range(len(jobs)))
+    result_of = dict(zip(chain.from_iterable(plan), (result for _, result in found), strict=True))
     for place, one in enumerate(sets):
-        own = [found[place * len(specs) + run] for run in range(len(specs))]
+        own = [result_of[place * len(specs) + run] for run in range(len(specs))]
         assert_same_runs(own, engine.train(one, specs, monitor_test=True, keep_heads=True), atol=0)
 
 
@@ -230,8 +235,8 @@ def test_what_nobody_waits_for_is_given_up(data: EmbeddedDataset) -> None:
 
     def interrupted() -> None:
         with engine.at_work() as start:
-            start([Job(data, replace(QUICK, max_epochs=10**6, patience=10**6))])
-            queued.append(start([Job(data, RunSpec(head="logistic"))]))
+            start([[Job(data, replace(QUICK, max_epochs=10**6, patience=10**6))]])
+            queued.append(start([[Job(data, RunSpec(head="logistic"))]]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
