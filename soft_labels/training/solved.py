@@ -51,6 +51,11 @@ class _Latest:
                     del self._kept[next(iter(self._kept))]
             return self._kept[key]
 
+    def forget(self) -> None:
+        """Keep nothing any longer."""
+        with self._lock:
+            self._kept.clear()
+
 
 def _axes(items: Tensor) -> tuple[Tensor, ...]:
     """Orthonormal directions that items spread along, without those along which they hardly do.
@@ -80,6 +85,12 @@ def _apart(features: Tensor, items: Tensor) -> tuple[Tensor, ...]:
 _AXES = _Latest(_axes, most=2)
 _APART = _Latest(_apart, most=4)  # training and validation items, standardised or not
 _MOST_PAIRS = 2**23  # whose distances are kept: 64 MiB
+
+
+def forget() -> None:
+    """Give back the memory of what was computed for heads that are solved again and again."""
+    for kept in (_AXES, _APART):
+        kept.forget()
 
 
 class SolvedHead(Head, ABC):

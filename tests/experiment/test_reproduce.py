@@ -213,6 +213,40 @@ def test_the_baseline_may_be_a_derived_arm(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_data_sets_of_an_experiment_come_out_as_each_does_alone(tmp_path: Path) -> None:
+    write_tiny_experiment(tmp_path)
+    one, two = tmp_path / "data.yaml", tmp_path / "narrow.yaml"
+    narrow = yaml.safe_load(one.read_text(encoding="utf-8"))
+    narrow["data"]["init_args"]["encoder"]["init_args"]["width"] = 5
+    narrow["data"]["init_args"]["dataset_name"] = "narrow"
+    two.write_text(yaml.safe_dump(narrow), encoding="utf-8")
+
+    def experiment(name: str, *files: Path) -> tuple[list[DatasetIndex], dict[str, RunRecord]]:
+        config = write_tiny_experiment(tmp_path, datasets=[[str(file)] for file in files])
+        index = run(config, tmp_path / name)
+        return index.datasets, RecordStore(tmp_path / name / "records").read()
+
+    together, records = experiment("together", one, two)
+    assert [own.dataset for own in together] == ["seeded", "narrow"]
+    for own, file in zip(together, (one, two), strict=True):
+        ((alone,), expected) = experiment(file.stem, file)
+        assert own == alone
+        for key, record in expected.items():
+            for name, values in record.curve.items():
+                assert records[key].curve[name] == pytest.approx(values, abs=1e-5), name
+        for name in own.arms:
+            best = f"best-{own.dataset}-{name}.yaml"
+            assert (tmp_path / "together" / best).read_text() == (tmp_path / file.stem / best).read_text()
+    assert len(records) == sum(len(arm_runs) for arm_runs in map(runs_of, together))
+
+
+def runs_of(index: DatasetIndex) -> set[str]:
+    """Every run that an index names."""
+    arms = index.arms.values()
+    return {run for arm in arms for ids in (*arm.trials.values(), [arm.best], arm.seeds, arm.splits) for run in ids}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

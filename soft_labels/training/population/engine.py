@@ -19,6 +19,7 @@ from soft_labels.errors import ConfigError
 from soft_labels.training.heads import BYTES_TO_TRAIN, numbers_of
 from soft_labels.training.objectives import Objective
 from soft_labels.training.population.program import Member, PopulationData, Program
+from soft_labels.training.solved import forget
 from soft_labels.training.solved_runs import solved_runs
 from soft_labels.training.spec import (
     Engine,
@@ -128,6 +129,7 @@ class PopulationEngine(Engine):
             finally:  # after an error or Ctrl-C nobody waits for programs that are under way
                 stop.set()
                 pool.shutdown(cancel_futures=True)
+                forget()
 
     def _start(
         self,
