@@ -174,7 +174,9 @@ class LogisticHead(SolvedHead):
         curvature = (1 - 1 / num_classes) / num_classes  # of cross-entropy, where all classes are as likely
         unit = (squares / len(inputs) * curvature + self.weight_decay).rsqrt()
         decay = F.pad(self.weight_decay * unit.square(), (0, 1))
-        return F.pad(turned * unit, (0, 1), value=1.0), axes * unit[:, None], decay
+        even = turned.new_ones(len(turned), len(unit) + 1)
+        torch.mul(turned, unit, out=even[:, :-1])
+        return even, axes * unit[:, None], decay
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 (nothing is dropped)
         """Logits ``[B, C]`` of features ``[B, D]``."""
