@@ -1,3 +1,5 @@
+import ctypes
+import resource
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -15,6 +17,7 @@ from soft_labels.errors import ConfigError
 from soft_labels.training.heads import MLPHead
 from soft_labels.training.lightning_engine import LightningEngine
 from soft_labels.training.population import PopulationEngine
+from soft_labels.training.population.engine import give_back
 from soft_labels.training.spec import Engine, Job, RunResult, RunSpec
 from tests.toys import SeededData, SeededEncoder
 
@@ -228,6 +231,20 @@ def test_data_of_other_shapes_train_in_programs_of_their_own(data: EmbeddedDatas
     jobs = [Job(one, QUICK) for one in (data, narrow, fewer, data.redrawn(1))]
     plan = PopulationEngine(accelerator="cpu", chunk=8).programs(jobs)
     assert sorted(map(sorted, plan)) == [[0, 3], [1], [2]]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="a C library other than glibc")
+def test_memory_that_work_has_left_is_given_back() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+    pieces = [bytearray(b"x" * 50_000) for _ in range(4_000)]
+    kept = pieces[::50]  # so that no arena is free as a whole
+    del pieces
+    before = resident()
+    give_back()
+    assert before - resident() > 100_000_000
+    assert all(len(piece) == 50_000 for piece in kept)
 
 
 def test_what_nobody_waits_for_is_given_up(data: EmbeddedDataset) -> None:
