@@ -1,9 +1,10 @@
 """Runs of heads that are solved at once: the results that an engine gives, with one epoch in their curves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from soft_labels.data.embedded import EmbeddedDataset
 from soft_labels.data.split import SplitName
@@ -38,8 +39,9 @@ def solved_runs(
     for position, spec in enumerate(specs):
         head = _solved(data, spec)
         curve = {"lr": [math.nan]}
+        ask = head if keep_heads else head.again  # a search solves on the same items again and again
         for split in splits:
-            curve.update(_judged(data, spec, head, split))
+            curve.update(_judged(data, spec, ask, split))
         pruned = after_epoch is not None and after_epoch(position, 0, curve["val/loss"][0])
         state = head.state_dict() if keep_heads else None
         results.append(RunResult(spec, curve, 0, "pruned" if pruned else "solved", state))
@@ -58,12 +60,14 @@ def _solved(data: EmbeddedDataset, spec: RunSpec) -> SolvedHead:
     return head
 
 
-def _judged(data: EmbeddedDataset, spec: RunSpec, head: SolvedHead, split: SplitName) -> dict[str, list[float]]:
+def _judged(
+    data: EmbeddedDataset, spec: RunSpec, ask: Callable[[Tensor], Tensor], split: SplitName
+) -> dict[str, list[float]]:
     """Loss and metrics of a split, as a trained run logs them."""
     rows, objective = data.dataset.rows(split), Objective(spec)
     observed = data.dataset.observed
     aim = objective.trained_by(observed, spec.seed, 0) if split == "train" else objective.judged_by(observed)
-    logits = predict(head.again, data.features, rows)
+    logits = predict(ask, data.features, rows)
     values = {
         "loss": item_losses(objective.loss, aim.take(rows), logits).mean(dtype=STATE_DTYPE),
         **core_values(Judged(logits, observed.label_dist[rows], observed.majority_label[rows])),
