@@ -110,25 +110,19 @@ class Runner:
             runs: dict[int, list[int]] = {}
             for task, run in (distinct[place] for place in sorted(chain.from_iterable(groups))):
                 runs.setdefault(task, []).append(run)
-            names = {
-                task: self._name(tasks[task], [ids[task][run] for run in own], owner) for task, own in runs.items()
-            }
             missing = [(task, run) for task, own in runs.items() for run in own if ids[task][run] not in known]
             if missing:
-                parts = [
-                    _Part(names[task], tasks[task], kinds[task], [run for _, run in own])
-                    for task, own in groupby(missing, key=itemgetter(0))
-                ]
+                parts = []
+                for task, own in groupby(missing, key=itemgetter(0)):
+                    positions = [run for _, run in own]
+                    name = _named(tasks[task].data.name, [ids[task][run] for run in positions], owner)
+                    parts.append(_Part(name, tasks[task], kinds[task], positions))
                 places = {one: place for place, one in enumerate(missing)}
                 left = [[places[distinct[place]] for place in group if distinct[place] in places] for group in groups]
-                bundles.append(_Bundle(min(names.values()), parts, [group for group in left if group]))
+                every = [ids[task][run] for task, own in runs.items() for run in own]
+                claim = _named(tasks[min(runs)].data.name, every, owner)  # whatever of it is known to whom
+                bundles.append(_Bundle(claim, parts, [group for group in left if group]))
         return bundles
-
-    @staticmethod
-    def _name(task: "Task", ids: Sequence[str], owner: str | None) -> str:
-        """The name of some runs of a task."""
-        digest = hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
-        return f"{task.data.name}-{digest}{'' if owner is None else f'-{owner}'}"
 
     def _train_all(self, bundles: Sequence["_Bundle"]) -> None:
         """Train first what nobody else is training, then what others leave or have left."""
@@ -219,6 +213,12 @@ class Runner:
             environment=environment(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+def _named(data: str, ids: Sequence[str], owner: str | None) -> str:
+    """A name that stands for these runs and no others."""
+    digest = hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
+    return f"{data}-{digest}{'' if owner is None else f'-{owner}'}"
 
 
 def _finite(logits: dict[SplitName, Tensor], data: EmbeddedDataset, result: RunResult) -> dict[SplitName, Tensor]:

@@ -140,6 +140,19 @@ def test_runs_of_several_data_that_train_together_are_written_by_data(
             assert record.curve["val/kl"] == pytest.approx(result.curve["val/kl"], abs=1e-6)
 
 
+def test_a_run_whose_file_was_deleted_is_trained_again_beside_one_that_was_written_without_it(
+    data: EmbeddedDataset, tmp_path: Path
+) -> None:
+    Runner(RecordStore(tmp_path), Counting()).run(data, SPECS[:1])
+    (first,) = tmp_path.glob("*.jsonl")
+    Runner(RecordStore(tmp_path), AllAtOnce()).run(data, SPECS[:2])
+    first.unlink()
+    again = AllAtOnce()
+    records = Runner(RecordStore(tmp_path), again).run(data, SPECS[:2])
+    assert again.trained == SPECS[:1]
+    assert [record.run_spec for record in records] == SPECS[:2]
+
+
 def test_a_run_is_pruned_by_the_rule_of_its_own_task(data: EmbeddedDataset, tmp_path: Path) -> None:
     seen: dict[str, list[int]] = {"one": [], "two": []}
 
