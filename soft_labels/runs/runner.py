@@ -113,8 +113,8 @@ class Runner:
             missing = [(task, run) for task, own in runs.items() for run in own if ids[task][run] not in known]
             if missing:
                 parts = []
-                for task, own in groupby(missing, key=itemgetter(0)):
-                    positions = [run for _, run in own]
+                for task, same in groupby(missing, key=itemgetter(0)):
+                    positions = [run for _, run in same]
                     name = _named(tasks[task].data.name, [ids[task][run] for run in positions], owner)
                     parts.append(_Part(name, tasks[task], kinds[task], positions))
                 places = {one: place for place, one in enumerate(missing)}
